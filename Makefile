@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all of the set-up themselves, in a virtual environment inside the tree.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test test-real check format clean
+
+help:
+	@echo "make demo       the whole story on the embedded model, offline, in minutes"
+	@echo "make test       the default tests (no network, no GPU)"
+	@echo "make test-real  tests on a real model and real data (see CONTRIBUTING.md)"
+	@echo "make check      format, lint, types, import contracts"
+	@echo "make format     put the code into the project's format"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/forgetless demo $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not real and not gpu" $(ARGS)
+
+test-real: $(READY)
+	$(BIN)/python -m pytest -m real $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,64 @@
+"""Fine-tune a language model on a domain without losing what it could already do.
+
+    import forgetless as fl
+
+    result = fl.train(fl.load_recipe("recipe.yaml"))
+    verdicts = fl.compare("base/", "tuned/", fl.load_comparison("recipe.yaml"))
+
+Importing this package is cheap: torch and transformers are loaded by the first call that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forgetless.errors import ForgetlessError, UserError
+    from forgetless.pipeline import CompareResult, TrainResult, compare, train
+    from forgetless.recipe import ModelSettings, Recipe, dump_recipe, load_comparison, load_recipe, parse_recipe
+    from forgetless.records import Certificate, Verdict
+
+_HOMES = {
+    "Certificate": "forgetless.records",
+    "CompareResult": "forgetless.pipeline",
+    "ForgetlessError": "forgetless.errors",
+    "ModelSettings": "forgetless.recipe",
+    "Recipe": "forgetless.recipe",
+    "TrainResult": "forgetless.pipeline",
+    "UserError": "forgetless.errors",
+    "Verdict": "forgetless.records",
+    "compare": "forgetless.pipeline",
+    "dump_recipe": "forgetless.recipe",
+    "load_comparison": "forgetless.recipe",
+    "load_recipe": "forgetless.recipe",
+    "parse_recipe": "forgetless.recipe",
+    "train": "forgetless.pipeline",
+}
+
+__all__ = [
+    "Certificate",
+    "CompareResult",
+    "ForgetlessError",
+    "ModelSettings",
+    "Recipe",
+    "TrainResult",
+    "UserError",
+    "Verdict",
+    "compare",
+    "dump_recipe",
+    "load_comparison",
+    "load_recipe",
+    "parse_recipe",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'forgetless' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,44 @@
+"""The command line: one file for each command, and one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from forgetless.cli.compare import compare
+from forgetless.cli.demo import demo
+from forgetless.cli.report import report
+from forgetless.cli.train import train
+from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
+
+app = typer.Typer(
+    name="forgetless",
+    help="Fine-tune a language model on a domain without losing what it could already do.",
+    epilog="Exit codes: 0 kept, 1 something dropped, 2 wrong input, 3 undecided, 4 training broke down.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, train, compare, report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends in a message and exit code 2, never in a traceback."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except (UserError, NonFiniteLossError) as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; `forgetless train RECIPE --resume` goes on from the last checkpoint\n")
+        sys.exit(130)
+
+
+def _complain(error: ForgetlessError) -> None:
+    sys.stderr.write(f"error: {error}\n")

@@ -1,0 +1,44 @@
+"""`forgetless compare BASE TUNED --recipe FILE`: verdicts for two finished models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forgetless.cli.console import out, write_json
+from forgetless.cli.exits import exit_code
+from forgetless.cli.options import JsonFile
+from forgetless.records import to_json
+
+
+def compare(
+    base: Annotated[str, typer.Argument(help="The model before: a folder, GGUF file or hub id.", show_default=False)],
+    tuned: Annotated[str, typer.Argument(help="The model after.", show_default=False)],
+    recipe: Annotated[
+        Path,
+        typer.Option("--recipe", help="What to ask: a recipe, or only its `keep` and `domain`.", show_default=False),
+    ],
+    json: JsonFile = None,
+) -> None:
+    """Judge what a finished fine-tune kept and what it dropped.
+
+    Exit code: 0 all kept, 1 something dropped, 3 something undecided.
+    """
+    from forgetless.recipe import ModelSettings, load_comparison
+
+    settings = load_comparison(recipe)
+    from forgetless.pipeline import compare as run_comparison
+    from forgetless.reporting import verdict_table
+
+    before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))
+    result = run_comparison(before, after, settings, folder=recipe.resolve().parent)
+    out.print(verdict_table(result.verdicts, result.domain))
+    write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
+    raise typer.Exit(exit_code(result.verdicts))
+
+
+def _rooted(path: str) -> str:
+    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; a hub id as it is."""
+    return str(Path(path).resolve()) if Path(path).exists() else path

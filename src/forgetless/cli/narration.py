@@ -1,0 +1,78 @@
+"""Events of a run as lines for a person: what happened, with its numbers, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rich.markup import escape
+
+Event = Mapping[str, Any]
+
+
+def event_line(event: Event) -> str:
+    """The line for an event; empty for one that is only for the page."""
+    tell = _LINES.get(str(event["event"]))
+    return escape(tell(event)) if tell else ""
+
+
+def _source(e: Event) -> str:
+    line = str(e["describe"])
+    if e["held_out"]:
+        line += f"; {e['held_out']:,} held out to measure the domain"
+    return line + (f"; {e['asked']:,} left out because a test item asks them" if e["asked"] else "")
+
+
+def _replay(e: Event) -> str:
+    holes = [name for name, covered in e["covered"].items() if not covered]
+    line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
+    return line + (f"; no prompts of their own kind: {', '.join(holes)}" if holes else "; every ability is covered")
+
+
+def _mixture(e: Event) -> str:
+    shares = ", ".join(f"{s['source']} {100 * s['asked']:.0f} %" for s in e["shares"])
+    rejected = sum(e["rejected"].values())
+    left_out = f"; {rejected:,} rows too long or without an answer" if rejected else ""
+    return f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps{left_out}"
+
+
+def _log(e: Event) -> str:
+    parts = [f"{name} {e[name]:.4g}" for name in ("loss", "ce", "kl", "learning_rate") if e.get(name) is not None]
+    return f"step {e['step']}: {', '.join(parts)}"
+
+
+def _evaluation(e: Event) -> str:
+    domain = e["domain"]["score"]
+    changes = [(c["capability"], c["estimate"]) for c in e["capabilities"] if c["estimate"] is not None]
+    worst = sorted(changes, key=lambda change: change[1])[:3]
+    text = ", ".join(f"{name} {100 * change:+.1f}" for name, change in worst)
+    return f"step {e['step']}: domain {_percent(domain)}; largest changes in points: {text}"
+
+
+def _path(e: Event) -> str:
+    if e["passed"]:
+        return f"path: a = {e['a']:g} passed"
+    failed = ", ".join(v["capability"] for v in e["verdicts"] if v["outcome"] not in ("kept", "absent"))
+    return f"path: a = {e['a']:g} failed ({failed})"
+
+
+def _shipped(e: Event) -> str:
+    return f"shipped: {e['folder']}/, {e['label']}" + "".join(f"\n  missing: {m}" for m in e["missing"])
+
+
+def _percent(score: float | None) -> str:
+    return "unknown" if score is None else f"{100 * score:.1f} %"
+
+
+_LINES: Final[dict[str, Callable[[Event], str]]] = {
+    "source": _source,
+    "replay": _replay,
+    "mixture": _mixture,
+    "log": _log,
+    "evaluation": _evaluation,
+    "alarm": lambda e: f"ALARM at step {e['step']}: {e['message']}",
+    "stop": lambda e: f"stopped at step {e['step']}: {e['reason']}",
+    "chosen": lambda e: f"chosen: step {e['step']} ({e['reason']})",
+    "path": _path,
+    "shipped": _shipped,
+}

@@ -1,0 +1,46 @@
+"""`forgetless train RECIPE`: fine-tune, hold, certify, report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from forgetless.cli.console import narrator, out, write_json
+from forgetless.cli.exits import DROPPED, KEPT, UNDECIDED, exit_code
+from forgetless.cli.options import JsonFile, RecipeFile
+from forgetless.records import Certificate, to_json
+
+
+def train(
+    recipe: RecipeFile,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")] = False,
+    json: JsonFile = None,
+) -> None:
+    """Fine-tune by a recipe under the guard, certify what was saved, write the report.
+
+    The exit code speaks of the model that the recipe ships: 0 kept, 1 something dropped, 3 undecided.
+    """
+    from forgetless.recipe import load_recipe
+
+    settings = load_recipe(recipe)
+    from forgetless.pipeline import train as run_pipeline
+    from forgetless.reporting import verdict_table
+
+    with narrator() as tell:
+        result = run_pipeline(
+            settings, folder=recipe.resolve().parent, resume=resume, progress=tell.progress, on_event=tell.event
+        )
+    certificate = result.certificate
+    out.print(verdict_table(certificate.verdicts, certificate.domain))
+    out.print(f"model: {result.model}\nreport: {result.report}", markup=False)
+    write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
+    raise typer.Exit(_shipped_exit_code(certificate, settings.ship))
+
+
+def _shipped_exit_code(certificate: Certificate, ship: str) -> int:
+    if ship == "best":
+        return exit_code(certificate.verdicts)
+    if ship == "certified":
+        return KEPT if certificate.certified_a > 0 else UNDECIDED
+    return KEPT if certificate.certified else (exit_code(certificate.verdicts) or DROPPED)

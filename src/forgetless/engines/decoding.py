@@ -1,0 +1,100 @@
+"""Prompts to continuations, token by token.
+
+The loop is our own for three reasons: rows that have ended leave the batch at once, nothing of the model's shipped
+sampling settings takes part, and it reads the model past whatever a trainer has patched onto it. Greedy results are
+those of `model.generate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from .running import RunningBatch
+
+
+class Continuation(NamedTuple):
+    """What the model wrote, without the token that ended it; `stop` is that token, `None` when it ran out of room."""
+
+    ids: list[int]
+    stop: int | None
+
+
+class TokenChooser:
+    """Picks the next token of each row: the likeliest at temperature 0, else one drawn from a generator of its own.
+
+    Args:
+        temperature: Divides the logits before they become probabilities.
+        top_p: Draws only from the likeliest tokens that together reach this probability (Holtzman et al.,
+            arXiv 1904.09751).
+        seed: Decides every draw, whatever the state of torch's global generator.
+        device: Where the logits are.
+    """
+
+    def __init__(self, *, temperature: float, top_p: float, seed: int, device: torch.device) -> None:
+        self._temperature = temperature
+        self._top_p = top_p
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Token ids of shape [rows] for logits of shape [rows, vocabulary]."""
+        if self._temperature == 0.0:
+            return logits.argmax(dim=-1)
+        probabilities = torch.softmax(logits.float() / self._temperature, dim=-1)
+        if self._top_p < 1.0:
+            probabilities = _nucleus(probabilities, self._top_p)
+        return torch.multinomial(probabilities, 1, generator=self._generator)[:, 0]
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    likeliest, order = probabilities.sort(dim=-1, descending=True)
+    # A token stays as long as those before it have not reached top_p: the likeliest always does.
+    kept = likeliest.where(likeliest.cumsum(dim=-1) - likeliest < top_p, torch.zeros_like(likeliest))
+    return torch.zeros_like(probabilities).scatter(-1, order, kept)
+
+
+def continue_batch(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    room: Sequence[int],
+    stops: Collection[int],
+    pad_id: int,
+    choose: TokenChooser,
+) -> list[Continuation]:
+    """Continues each prompt until a stop token, or until `room[i]` tokens are written.
+
+    Args:
+        model: A causal language model; call within `measuring`.
+        prompts: Token ids, none empty.
+        room: The most new tokens of each row, at least 1.
+        stops: Tokens that end a row.
+        pad_id: Fills prompts up.
+        choose: Picks the next tokens.
+    """
+    written: list[list[int]] = [[] for _ in prompts]
+    ended: list[int | None] = [None] * len(prompts)
+    batch = RunningBatch(model, prompts, pad_id=pad_id)
+    alive, logits = list(range(len(prompts))), batch.logits
+    while True:
+        chosen = choose(logits)
+        going = []
+        for slot, token in enumerate(chosen.tolist()):
+            row = alive[slot]
+            if token in stops:
+                ended[row] = token
+                continue
+            written[row].append(token)
+            if len(written[row]) < room[row]:
+                going.append(slot)
+        if not going:
+            return [Continuation(ids, stop) for ids, stop in zip(written, ended, strict=True)]
+        if len(going) < len(alive):
+            slots = torch.tensor(going, device=chosen.device)
+            batch.select(slots)
+            chosen, alive = chosen[slots], [alive[slot] for slot in going]
+        logits = batch.feed(chosen[:, None])[:, -1]

@@ -1,0 +1,79 @@
+"""The interface between those who ask a model and those who run one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from forgetless.records import Message
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLikelihood:
+    """How likely a model finds one answer to one conversation.
+
+    Attributes:
+        log_likelihood: Sum over the answer's tokens, in nats; the stop token is not counted.
+        tokens: How many tokens the answer has for this model.
+        bytes: How many UTF-8 bytes it has, whatever the tokenizer.
+        greedy: Whether greedy decoding would have begun with this very answer.
+    """
+
+    log_likelihood: float
+    tokens: int
+    bytes: int
+    greedy: bool
+
+
+class Engine(Protocol):
+    """A model that can be asked.
+
+    `model_hash` says which model answers, `settings_hash` how it is run: results with the same two hashes and the
+    same question are the same.
+    """
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of everything but the model that may move a result."""
+        ...
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of the model that answers."""
+        ...
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """The model's answer to each conversation, in order; greedy at temperature 0, else sampled from `seed`."""
+        ...
+
+    def write_prompts(
+        self,
+        n: int,
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """`n` user messages that the model writes by itself from the opening of a conversation."""
+        ...
+
+    def answer_likelihoods(
+        self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None
+    ) -> list[AnswerLikelihood]:
+        """How likely each given answer is after its conversation, in order."""
+        ...

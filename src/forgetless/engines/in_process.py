@@ -1,0 +1,238 @@
+"""The engine over a transformers model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from forgetless.errors import ModelError
+from forgetless.models import plain_model
+from forgetless.records import Message
+from forgetless.rundir import content_hash
+from forgetless.tokens import ChatFormat
+
+from .batches import LOGITS_PER_BATCH, length_sorted_batches
+from .decoding import Continuation, TokenChooser, continue_batch
+from .engine import AnswerLikelihood, Progress
+from .likelihood import Continued, batch_likelihoods, likelihood_batches
+from .measuring import measuring
+
+_REVISION = 1
+"""Raised whenever the way answers are made changes, so that no stored score of the old way is taken for a new one."""
+_ROUNDS = 20
+_LEAST_WHOLE_SHARE = 0.02
+"""A model of whose self-written prompts fewer than this share come to an end is given up on."""
+
+
+class TransformersEngine:
+    """Asks a transformers model, with or without an adapter, in batches.
+
+    Every call leaves the model and the random states as it found them, so it may be made in the middle of training.
+    Results come in the order of the questions and do not depend on it, but for the rounding of the hardware.
+
+    Args:
+        model: The model, on its device.
+        format: How it writes conversations.
+        model_hash: What addresses its results.
+        batch_tokens: The most tokens of a batch, padding and new tokens included; a single longer row still goes.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel | PeftModel, format: ChatFormat, *, model_hash: str, batch_tokens: int = 8192
+    ) -> None:
+        if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+            raise ModelError(
+                field="model",
+                value=type(model).__name__,
+                rule="prompt learning is no change of weights, and cannot be measured in batches here",
+                way_out="use a LoRA adapter",
+            )
+        self._outer = model
+        self._model = plain_model(model)
+        self._format = format
+        self._batch_tokens = batch_tokens
+        config = self._model.config.get_text_config()
+        self._window: int | None = getattr(config, "max_position_embeddings", None)
+        self._vocabulary: int = config.vocab_size
+        self._stops = frozenset(format.stop_ids) | _stop_ids_of(self._model)
+        self._model_hash = model_hash
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of the model that answers."""
+        return self._model_hash
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of everything but the model that may move a result."""
+        return content_hash(
+            type(self).__name__,
+            _REVISION,
+            self._batch_tokens,
+            str(self._model.dtype),
+            self._model.device.type,
+            sorted(self._stops),
+            self._format.template,
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """The model's answer to each conversation, without the stop token.
+
+        Args:
+            prompts: Conversations that await the assistant.
+            max_new_tokens: An answer is cut there, or where the model's window ends.
+            temperature: 0 for the likeliest token each time.
+            top_p: Share of the probability to draw from.
+            seed: Decides all draws of this call.
+            progress: Told of answers done.
+
+        Raises:
+            ModelError: A prompt fills the model's window, or the chat template refuses it.
+        """
+        ids = self._format.encode_prompts(prompts)
+        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
+        return self._format.decode_many([continuation.ids for continuation in found])
+
+    def write_prompts(
+        self,
+        n: int,
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """`n` user messages that the model writes by itself from the opening of a conversation.
+
+        Empty messages, and those that do not come to the end of the user's turn within `max_new_tokens`, are drawn
+        again.
+
+        Raises:
+            ModelError: The model does not write enough whole messages.
+        """
+        opening, closing = self._format.user_opening(), self._format.user_closing()[0]
+        stops = self._stops | {closing}
+        written: list[str] = []
+        drawn_so_far = 0
+        for round_number in range(_ROUNDS):
+            missing = n - len(written)
+            if missing <= 0 or len(written) < _LEAST_WHOLE_SHARE * (drawn_so_far - 16):
+                break
+            draws = missing if round_number == 0 else max(2 * missing, 16)
+            drawn_so_far += draws
+            choose = TokenChooser(
+                temperature=temperature, top_p=top_p, seed=_seed(seed, round_number), device=self._model.device
+            )
+            drawn = self._continue([opening] * draws, max_new_tokens, stops, choose, None)
+            texts = self._format.decode_many([c.ids for c in drawn if c.stop == closing])
+            written += [text.strip() for text in texts if text.strip()]
+            if progress is not None:
+                progress(min(len(written), n), n)
+        if len(written) < n:
+            raise _writes_no_prompts(len(written), drawn_so_far, max_new_tokens)
+        return written[:n]
+
+    def answer_likelihoods(
+        self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None
+    ) -> list[AnswerLikelihood]:
+        """How likely each given answer is after its conversation.
+
+        Args:
+            pairs: A conversation that awaits the assistant, and an answer; an empty answer is certain.
+            progress: Told of answers done.
+
+        Raises:
+            ModelError: A conversation with its answer is longer than the model's window.
+        """
+        encoded = [Continued(*ids) for ids in self._format.encode_answers(pairs)] if pairs else []
+        self._check_window([len(pair.context) + len(pair.answer) for pair in encoded])
+        results = [AnswerLikelihood(0.0, 0, len(answer.encode("utf-8")), True) for _, answer in pairs]
+        asked = [i for i, pair in enumerate(encoded) if pair.answer]
+        done = len(pairs) - len(asked)
+        with measuring(self._outer):
+            for batch in likelihood_batches(
+                [encoded[i] for i in asked], batch_tokens=self._batch_tokens, vocabulary=self._vocabulary
+            ):
+                places = [asked[i] for i in batch]
+                found = batch_likelihoods(self._model, [encoded[i] for i in places], pad_id=self._format.pad_id)
+                for i, (log_likelihood, greedy) in zip(places, found, strict=True):
+                    results[i] = AnswerLikelihood(log_likelihood, len(encoded[i].answer), results[i].bytes, greedy)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(pairs))
+        return results
+
+    def _continue(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stops: Collection[int],
+        choose: TokenChooser,
+        progress: Progress | None,
+    ) -> list[Continuation]:
+        self._check_window([len(prompt) + 1 for prompt in prompts])
+        window = self._window or max(map(len, prompts), default=0) + max_new_tokens
+        room = [min(max_new_tokens, window - len(prompt)) for prompt in prompts]
+        lengths = [len(prompt) + new for prompt, new in zip(prompts, room, strict=True)]
+        most_rows = max(1, LOGITS_PER_BATCH // self._vocabulary)
+        results: list[Continuation] = [Continuation([], None)] * len(prompts)
+        done = 0
+        with measuring(self._outer):
+            for batch in length_sorted_batches(lengths, batch_tokens=self._batch_tokens, most_rows=most_rows):
+                found = continue_batch(
+                    self._model,
+                    [prompts[i] for i in batch],
+                    room=[room[i] for i in batch],
+                    stops=stops,
+                    pad_id=self._format.pad_id,
+                    choose=choose,
+                )
+                for i, continuation in zip(batch, found, strict=True):
+                    results[i] = continuation
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(prompts))
+        return results
+
+    def _check_window(self, lengths: Sequence[int]) -> None:
+        if self._window is not None and lengths and max(lengths) > self._window:
+            raise ModelError(
+                field="prompt",
+                value=f"number {max(range(len(lengths)), key=lengths.__getitem__) + 1} of {len(lengths)}",
+                rule=f"it needs {max(lengths)} tokens, and the model reads at most {self._window}",
+                way_out="leave out or shorten what is longer than the model's window",
+            )
+
+
+def _stop_ids_of(model: PreTrainedModel) -> frozenset[int]:
+    ids = model.generation_config.eos_token_id if model.generation_config is not None else None
+    if ids is None:
+        return frozenset()
+    return frozenset([ids] if isinstance(ids, int) else ids)
+
+
+def _seed(seed: int, round_number: int) -> int:
+    return int(content_hash(seed, round_number)[:15], 16)
+
+
+def _writes_no_prompts(whole: int, drawn: int, max_new_tokens: int) -> ModelError:
+    return ModelError(
+        field="replay.prompts",
+        value="self",
+        rule=f"of {drawn} user messages that the model wrote by itself only {whole} were whole; the others were empty "
+        f"or did not end within {max_new_tokens} tokens",
+        way_out="give prompt files under `replay.prompts`, or raise `replay.max_prompt_tokens`",
+    )

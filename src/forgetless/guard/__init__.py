@@ -1,0 +1,24 @@
+"""The guard: measure, judge and act at a checkpoint; choose one; certify what is saved."""
+
+from forgetless.guard.capability import Capability
+from forgetless.guard.certify import Certifier
+from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
+from forgetless.guard.exam import Exam, capabilities_of, set_exam
+from forgetless.guard.examples import Example
+from forgetless.guard.frozen import Frozen
+from forgetless.guard.watch import Choice, Guard
+
+__all__ = [
+    "Capability",
+    "Certifier",
+    "Choice",
+    "Comparer",
+    "Exam",
+    "Example",
+    "Frozen",
+    "Guard",
+    "capabilities_of",
+    "draw_test_items",
+    "fresh_seeds",
+    "set_exam",
+]

@@ -1,0 +1,218 @@
+"""The certificate: what is shown about the saved files, on items that nothing before has touched.
+
+Everything is frozen when this room is entered: the checkpoint is chosen, saved and loaded again. The test part (or
+fresh items, seeded by a hash of the frozen models) is then measured for the base and the tuned model, and candidates
+θ(a) = base + a·(tuned − base) are tested from the smallest a outward, stopping at the first failure (rule 16). The
+base itself, a = 0, is certified by construction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from forgetless.engines import Engine
+from forgetless.guard.capability import Capability
+from forgetless.guard.compare import Comparer, Items, draw_test_items, fresh_seeds
+from forgetless.guard.exam import Exam
+from forgetless.guard.examples import Example, pick_examples
+from forgetless.guard.frozen import Frozen
+from forgetless.guard.ledger import record_look
+from forgetless.guard.watch import Choice
+from forgetless.recipe import EvaluationSettings
+from forgetless.records import Certificate, Item, PathStep, ScoreSheet, Verdict, to_json
+from forgetless.rundir import RunFolder, ScoreStore, content_hash
+from forgetless.tasks import Task, measure
+from forgetless.verdicts import SequentialJudge, certified_position, passes, walk_outward
+
+_BLOCKS = 12
+
+
+class Certifier:
+    """Tests frozen models on the test part.
+
+    Args:
+        exam: The domain's task and what to keep.
+        settings: Level, path and sizes.
+        run: The run folder; each tested step is an event.
+        base_scores: Where the base's score sheets are kept between runs.
+        discordance: Mean squared differences on the dev part by capability, which size the informed bets.
+        seed: Fixes the order of fixed items; the seed of fresh ones depends on the models as well.
+        recipe_hash: Enters the seed of fresh items.
+    """
+
+    def __init__(
+        self,
+        exam: Exam,
+        *,
+        settings: EvaluationSettings,
+        run: RunFolder,
+        base_scores: ScoreStore,
+        discordance: Mapping[str, float],
+        seed: int,
+        recipe_hash: str,
+    ) -> None:
+        self.exam = exam
+        self.settings = settings
+        self.run = run
+        self.base_scores = base_scores
+        self.discordance = discordance
+        self.seed = seed
+        self.recipe_hash = recipe_hash
+
+    def certify(self, frozen: Frozen, choice: Choice) -> Certificate:
+        """Measure, judge, walk the path, save what passed, and say what is shown."""
+        items = self._draw(frozen)
+        looks = record_look(
+            base_hash=frozen.base.hash,
+            test_hash=content_hash([[item.id for item in part] for part in items.values()]),
+            run=str(self.run.path),
+        )
+        comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine())
+        verdicts = comparer.judge(self.exam.capabilities, items, self.discordance)
+        steps = tuple(self._walk(frozen, items, verdicts))
+        certified = certified_position(steps)
+        certificate = Certificate(
+            model_hash=frozen.tuned.hash,
+            base_hash=frozen.base.hash,
+            certified=certified == 1.0,
+            alpha=self.settings.alpha,
+            looks=looks,
+            chosen_step=choice.step,
+            chosen_by=choice.reason,
+            domain=comparer.judge_domain(self.exam.domain, items["domain"]),
+            verdicts=verdicts,
+            path=steps,
+            certified_a=certified,
+            certified_verdicts=next((step.verdicts for step in steps if step.a == certified), ()),
+            missing=tuple(_missing(verdicts, steps)),
+            item_seeds=self._seeds(frozen),
+        )
+        return self._save_certified(frozen, certificate, items["domain"])
+
+    def examples(self, frozen: Frozen) -> list[Example]:
+        """Answers before and after, for the domain and every capability that gives text."""
+        items = self._draw(frozen)
+        base, tuned = frozen.base_engine(), frozen.tuned_engine()
+        tasks = {"domain": self.exam.domain} | {c.name: c.task for c in self.exam.capabilities}
+        return [
+            example
+            for name, task in tasks.items()
+            for example in pick_examples(
+                name,
+                items[name],
+                self._base(base, task, items[name]).results,
+                self._tuned(tuned, task, items[name]).results,
+            )
+        ]
+
+    def _walk(self, frozen: Frozen, items: Items, tuned: tuple[Verdict, ...]) -> Iterator[PathStep]:
+        order = sorted(self.exam.capabilities, key=lambda c: -self.discordance.get(c.name, 0.0))
+
+        def engine(a: float) -> Engine:
+            return frozen.tuned_engine() if a == 1.0 else frozen.between(a)
+
+        def test(a: float) -> tuple[Verdict, ...]:
+            return tuned if a == 1.0 else tuple(self._test_in_turn(frozen.base_engine(), engine(a), order, items))
+
+        def domain_dev_score(a: float) -> float | None:
+            dev = self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)
+            return self._tuned(engine(a), self.exam.domain, dev).mean
+
+        for step in walk_outward(test, positions=self.settings.path, domain_dev_score=domain_dev_score):
+            self.run.append_event("path", **to_json(step))
+            yield step
+
+    def _test_in_turn(
+        self, base: Engine, engine: Engine, order: Sequence[Capability], items: Items
+    ) -> Iterator[Verdict]:
+        """One verdict after another, from the capability most at risk, up to the first that fails."""
+        for capability in order:
+            verdict = self._test_one(base, engine, capability, items[capability.name])
+            yield verdict
+            if verdict.outcome != "absent" and not passes((verdict,)):
+                return
+
+    def _test_one(self, base: Engine, engine: Engine, capability: Capability, items: Sequence[Item]) -> Verdict:
+        groups = {item.group or item.id for item in items}
+        judge = SequentialJudge(
+            capability.name,
+            margin=capability.margin,
+            planned_n=len(groups),
+            alpha=self.settings.alpha,
+            chance=capability.task.chance,
+            discordance=self.discordance.get(capability.name),
+            binary=capability.task.binary and len(groups) == len(items),
+            largest_group=_largest_group(items),
+        )
+        before = {r.item_id: r for r in self._base(base, capability.task, items).results}
+        for block in _blocks(items):
+            after = self._tuned(engine, capability.task, block)
+            judge.update([before[item.id] for item in block], after.results)
+            if judge.decided:
+                break
+        return judge.finish()
+
+    def _save_certified(self, frozen: Frozen, certificate: Certificate, items: Sequence[Item]) -> Certificate:
+        """Where the certified candidate is neither base nor tuned model, save it; judge the domain on the files."""
+        a = certificate.certified_a
+        if a == 1.0:
+            return dataclasses.replace(
+                certificate, certified_hash=certificate.model_hash, certified_domain=certificate.domain
+            )
+        engine = frozen.base_engine() if a == 0.0 else frozen.save_between(a, self.run.path / "certified")
+        domain = self._comparer(frozen.base_engine(), engine).judge_domain(self.exam.domain, items)
+        return dataclasses.replace(certificate, certified_hash=engine.model_hash, certified_domain=domain)
+
+    def _comparer(self, base: Engine, tuned: Engine) -> Comparer:
+        return Comparer(base, tuned, base_scores=self.base_scores, scores=self.run.scores, alpha=self.settings.alpha)
+
+    def _base(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
+        return measure(engine, task, items, store=self.base_scores)
+
+    def _tuned(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
+        return measure(engine, task, items, store=self.run.scores)
+
+    def _draw(self, frozen: Frozen) -> Items:
+        return draw_test_items(
+            self._tasks(), limit=self.settings.test_items, seed=self.seed, fresh_seeds=self._seeds(frozen)
+        )
+
+    def _seeds(self, frozen: Frozen) -> dict[str, int]:
+        """Fresh items are drawn from a hash of what is frozen, so nobody can have prepared for them (rule 17)."""
+        return fresh_seeds(self._tasks(), frozen.base.hash, frozen.tuned.hash, self.recipe_hash)
+
+    def _tasks(self) -> dict[str, Task]:
+        return {"domain": self.exam.domain} | {c.name: c.task for c in self.exam.capabilities}
+
+
+def _largest_group(items: Sequence[Item]) -> int:
+    sizes: dict[str, int] = {}
+    for item in items:
+        sizes[item.group or item.id] = sizes.get(item.group or item.id, 0) + 1
+    return max(sizes.values(), default=1)
+
+
+def _blocks(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    """The items in their random order, in blocks that keep each group whole."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.group or item.id, []).append(item)
+    size = max(len(items) // _BLOCKS, 50)
+    block: list[Item] = []
+    for group in groups.values():
+        block += group
+        if len(block) >= size:
+            yield tuple(block)
+            block = []
+    if block:
+        yield tuple(block)
+
+
+def _missing(verdicts: Sequence[Verdict], steps: Sequence[PathStep]) -> Iterator[str]:
+    for verdict in verdicts:
+        if verdict.outcome in ("dropped", "undecided"):
+            yield f"{verdict.capability}: {verdict.outcome}" + (f" ({verdict.reason})" if verdict.reason else "")
+    if steps and not steps[-1].passed and steps[-1].a < 1.0:
+        failed = ", ".join(v.capability for v in steps[-1].verdicts if v.outcome not in ("kept", "absent"))
+        yield f"the walk out from the base stopped at a = {steps[-1].a:g}: {failed} not kept"

@@ -1,0 +1,73 @@
+"""Two finished models and what to ask them in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from forgetless.engines import Engine
+from forgetless.guard.capability import Capability
+from forgetless.records import Item, Verdict
+from forgetless.rundir import ScoreStore, content_hash
+from forgetless.tasks import Task, measure
+from forgetless.verdicts import judge_all, judge_domain
+
+Items = Mapping[str, tuple[Item, ...]]
+
+
+class Comparer:
+    """Measures two models on the same items and judges the differences.
+
+    Args:
+        base: The model before.
+        tuned: The model after.
+        base_scores: Where the base's score sheets are kept between runs.
+        scores: Where the tuned model's are kept.
+        alpha: One-sided level of every verdict.
+    """
+
+    def __init__(
+        self, base: Engine, tuned: Engine, *, base_scores: ScoreStore, scores: ScoreStore, alpha: float
+    ) -> None:
+        self.base = base
+        self.tuned = tuned
+        self.base_scores = base_scores
+        self.scores = scores
+        self.alpha = alpha
+
+    def judge(
+        self, capabilities: Sequence[Capability], items: Items, discordance: Mapping[str, float] | None = None
+    ) -> tuple[Verdict, ...]:
+        """One verdict for each capability, from all of its items."""
+        results = {
+            c.name: (
+                measure(self.base, c.task, items[c.name], store=self.base_scores).results,
+                measure(self.tuned, c.task, items[c.name], store=self.scores).results,
+            )
+            for c in capabilities
+        }
+        verdicts = judge_all(
+            results,
+            margins={c.name: c.margin for c in capabilities},
+            chances={c.name: c.task.chance for c in capabilities},
+            discordances=discordance or {},
+            alpha=self.alpha,
+        )
+        return tuple(verdicts)
+
+    def judge_domain(self, domain: Task, items: Sequence[Item]) -> Verdict:
+        """Has the domain gained?"""
+        before = measure(self.base, domain, items, store=self.base_scores)
+        after = measure(self.tuned, domain, items, store=self.scores)
+        return judge_domain(before.results, after.results, alpha=self.alpha)
+
+
+def draw_test_items(
+    tasks: Mapping[str, Task], *, limit: int | None, seed: int, fresh_seeds: Mapping[str, int]
+) -> Items:
+    """The items of the test part of each task; fresh ones drawn from seeds of their own."""
+    return {name: task.items("test", limit=limit, seed=fresh_seeds.get(name, seed)) for name, task in tasks.items()}
+
+
+def fresh_seeds(tasks: Mapping[str, Task], *frozen: str) -> dict[str, int]:
+    """Seeds of fresh items by task: a hash of everything that was frozen before they are drawn (rule 17)."""
+    return {name: int(content_hash(*frozen, task.fingerprint)[:12], 16) for name, task in tasks.items() if task.fresh}

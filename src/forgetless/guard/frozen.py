@@ -1,0 +1,66 @@
+"""What a certificate speaks of: the base, the tuned model as saved and reloaded, and the line between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forgetless.engines import TransformersEngine
+from forgetless.models import LinearPath, LoadedModel, load_folder, save_model
+from forgetless.rundir import content_hash
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Base and tuned model after everything is decided.
+
+    The models between them share one set of weights, so an engine from `between` is good until the next is asked for.
+    """
+
+    base: LoadedModel
+    tuned: LoadedModel
+    path: LinearPath
+    batch_tokens: int
+
+    @classmethod
+    def save(cls, base: LoadedModel, chosen: PreTrainedModel, folder: Path, *, batch_tokens: int) -> Frozen:
+        """Save the chosen model to a folder, and freeze what is read back from there."""
+        return cls.load(base, _saved(base, chosen, folder), batch_tokens=batch_tokens)
+
+    @classmethod
+    def load(cls, base: LoadedModel, tuned: LoadedModel, *, batch_tokens: int) -> Frozen:
+        """Freeze two loaded models."""
+        return cls(base, tuned, LinearPath(base.model, tuned.model), batch_tokens)
+
+    def base_engine(self) -> TransformersEngine:
+        """Answers for the base."""
+        return self._engine(self.base)
+
+    def tuned_engine(self) -> TransformersEngine:
+        """Answers for the tuned model."""
+        return self._engine(self.tuned)
+
+    def between(self, a: float) -> TransformersEngine:
+        """Answers for θ(a) = base + a·(tuned − base)."""
+        return TransformersEngine(
+            self.path.at(a),
+            self.base.format,
+            model_hash=content_hash("between", self.base.hash, self.tuned.hash, a),
+            batch_tokens=self.batch_tokens,
+        )
+
+    def save_between(self, a: float, folder: Path) -> TransformersEngine:
+        """Save θ(a), and answer for what is read back from there."""
+        return self._engine(_saved(self.base, self.path.at(a), folder))
+
+    def _engine(self, loaded: LoadedModel) -> TransformersEngine:
+        return TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=self.batch_tokens)
+
+
+def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedModel:
+    save_model(model, base.format.tokenizer, folder)
+    return load_folder(folder, dtype=str(base.model.dtype).removeprefix("torch."), device=str(base.model.device))

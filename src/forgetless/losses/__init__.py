@@ -1,0 +1,12 @@
+"""Losses on the output head: tensors in, sums and counts out.
+
+Every loss takes the hidden states of the tokens it is about, and the weights of the output head, and returns a sum
+over tokens together with their number. Means are left to the caller, who alone knows how many tokens the whole
+batch has on all machines. The room knows tensors only: no model class, no recipe.
+"""
+
+from forgetless.losses.kl import kl_sum
+from forgetless.losses.nll import cross_entropy_sum
+from forgetless.losses.projection import DEFAULT_CHUNK, TokenSum, project
+
+__all__ = ["DEFAULT_CHUNK", "TokenSum", "cross_entropy_sum", "kl_sum", "project"]

@@ -1,0 +1,58 @@
+"""KL divergence from a reference model to the model in training.
+
+In: the hidden states of both models at the same positions, and both output heads. Out: the summed forward
+divergence KL(reference ‖ model) and the number of tokens. It is the differentiable stand-in for "answer as before":
+zero only where the whole next-token distribution is the reference's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from forgetless.losses.projection import DEFAULT_CHUNK, TokenSum, head_loss, project
+
+
+def kl_sum(
+    hidden: Tensor,
+    reference_hidden: Tensor,
+    weight: Tensor,
+    reference_weight: Tensor,
+    *,
+    bias: Tensor | None = None,
+    reference_bias: Tensor | None = None,
+    softcap: float | None = None,
+    chunk: int = DEFAULT_CHUNK,
+) -> TokenSum:
+    """KL(reference ‖ model), summed over tokens, in nats.
+
+    With p the model's and q the reference's distribution, the value of a token is sum over v of q_v (log q_v − log p_v)
+    and its gradient with respect to the model's logits is p − q. Nothing flows into the reference.
+
+    Args:
+        hidden: `[N, H]`, states of the model in training.
+        reference_hidden: `[N, H']`, states of the reference at the same positions.
+        weight: `[V, H]`, head of the model in training.
+        reference_weight: `[V, H']`, head of the reference.
+        bias: `[V]` or none.
+        reference_bias: `[V]` or none.
+        softcap: Bound of the logits of both models, for models that cap them.
+        chunk: Tokens projected at a time.
+
+    Raises:
+        ValueError: The two models do not speak of the same positions or the same vocabulary.
+    """
+    if hidden.shape[0] != reference_hidden.shape[0] or weight.shape[0] != reference_weight.shape[0]:
+        raise ValueError(
+            f"model and reference differ in tokens ({hidden.shape[0]}, {reference_hidden.shape[0]}) "
+            f"or vocabulary ({weight.shape[0]}, {reference_weight.shape[0]})"
+        )
+
+    def measure(log_probabilities: Tensor, probabilities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+        logits = project(reference_hidden[rows], reference_weight, reference_bias, softcap)
+        log_reference = torch.log_softmax(logits, dim=-1)
+        reference = log_reference.exp()
+        value = (reference * (log_reference - log_probabilities)).sum()
+        return value, probabilities.sub_(reference)
+
+    return head_loss(hidden, weight, measure, bias=bias, softcap=softcap, chunk=chunk)

@@ -1,0 +1,87 @@
+"""The demo's data and recipes: one domain, three ways to fine-tune nano on it.
+
+A folder goes in; data files and recipes are written there like those of any user, and the recipes come back. `plain`
+trains on the domain alone at the learning rate that is best for the domain, `plain_low_lr` at a third of it, and
+`forgetless` adds rows that nano answered itself and the KL term. All see the same domain rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from forgetless import nano
+from forgetless.recipe import Recipe, dump_recipe, parse_recipe
+from forgetless.records import Row
+from forgetless.rundir import atomic_write
+
+ARMS: Final = ("plain", "plain_low_lr", "forgetless")
+UNCOVERED: Final = ("reversing", "counting")
+"""Abilities for which the given replay prompts hold none of their own kind."""
+
+LEARNING_RATE: Final = 1e-3
+DOMAIN_ROWS: Final = 1200
+PROMPTS: Final = 3000
+
+
+def write_demo(folder: Path, *, prompts: Literal["given", "self"] = "given", seed: int = 0) -> dict[str, Recipe]:
+    """Write the demo's data and recipes, and return the recipes by arm.
+
+    Args:
+        folder: Where to write; run folders will stand beside the data.
+        prompts: Replay prompts from a file that leaves out `UNCOVERED`, or written by nano itself.
+        seed: Seeds the data and the runs.
+    """
+    _write_rows(folder / "domain.jsonl", nano.domain_rows(n=DOMAIN_ROWS, seed=seed))
+    kinds = [k for k in (*nano.ABILITIES, *nano.OTHER_KINDS) if k not in UNCOVERED]
+    _write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=PROMPTS, seed=seed))
+    recipes = {arm: parse_recipe(_arm(arm, prompts, seed), origin=f"{arm}.yaml") for arm in ARMS}
+    for arm, recipe in recipes.items():
+        atomic_write(folder / f"{arm}.yaml", dump_recipe(recipe))
+    return recipes
+
+
+def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
+    held = arm == "forgetless"
+    recipe: dict[str, Any] = {
+        "name": arm,
+        "output": "runs",
+        "seed": seed,
+        "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
+        "sources": {"messages": {"kind": "domain", "files": ["domain.jsonl"], "share": 0.5 if held else 1.0}},
+        "training": {
+            "learning_rate": LEARNING_RATE / 3 if arm == "plain_low_lr" else LEARNING_RATE,
+            "epochs": 4,
+            "batch_rows": 16 if held else 8,
+            "max_length_tokens": 96,
+            "kl_weight": 1.0 if held else 0.0,
+            "kl_tokens": "all",
+        },
+        "domain": {"task": _task("domain", items=2000)},
+        "keep": {
+            name: {"margin_points": 2, "task": _task(name, items=3000 if held else 1000)} for name in nano.ABILITIES
+        },
+        "evaluation": {"every_steps": 50, "dev_items": 200, "stop_on_alarm": False, "batch_tokens": 16384},
+        "ship": "best",
+    }
+    if held:
+        given = [{"files": ["prompts.jsonl"]}]
+        recipe["replay"] = {
+            "share": 0.5,
+            "prompts": given if prompts == "given" else "self",
+            "rows": PROMPTS,
+            "max_new_tokens": 40,
+            "max_prompt_tokens": 60,
+        }
+    return recipe
+
+
+def _task(name: str, *, items: int) -> dict[str, Any]:
+    return {"type": "procedural", "generator": f"nano/{name}", "items": items, "max_new_tokens": 24}
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+    lines = ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
+    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

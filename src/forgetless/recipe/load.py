@@ -1,0 +1,135 @@
+"""A YAML file in, a validated `Recipe` out, with errors that say which line of thought to change.
+
+Unknown keys are answered with the nearest valid name. Relative paths in the recipe are relative to its own folder,
+so a recipe can be run from anywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from forgetless.errors import RecipeError
+from forgetless.recipe.schema import ComparisonRecipe, Recipe
+
+R = TypeVar("R", Recipe, ComparisonRecipe)
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """Read and validate a recipe.
+
+    Raises:
+        RecipeError: The file is missing, is not YAML, or does not validate.
+    """
+    return parse_recipe(_read_yaml(Path(path)), origin=str(path))
+
+
+def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
+    """Read what to ask two finished models: a whole recipe, or only its `keep`, `domain` and `evaluation`.
+
+    Raises:
+        RecipeError: As `load_recipe`.
+    """
+    data = _read_yaml(Path(path))
+    if isinstance(data, dict) and "sources" in data:
+        return _validate(Recipe, data, str(path))
+    return _validate(ComparisonRecipe, data, str(path))
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(
+            field="recipe",
+            value=path,
+            rule="there is no such file",
+            way_out="check the path; `forgetless demo` needs none",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            field="recipe", value=path, rule=f"is not UTF-8 text ({error.reason})", way_out="save the file as UTF-8"
+        ) from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise RecipeError(
+            field="recipe", value=path, rule=str(error.strerror), way_out="give the path of a readable YAML file"
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(
+            field="recipe",
+            value=path,
+            rule=f"is not valid YAML: {error}",
+            way_out="mend the line that the message names",
+        ) from None
+
+
+def parse_recipe(data: Any, *, origin: str = "recipe") -> Recipe:
+    """Validate the content of a recipe; `origin` is named in errors.
+
+    Raises:
+        RecipeError: The first thing that is wrong, with its field and value.
+    """
+    return _validate(Recipe, data, origin)
+
+
+def dump_recipe(recipe: Recipe | ComparisonRecipe) -> str:
+    """The resolved recipe as YAML, every default written out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _validate(kind: type[R], data: Any, origin: str) -> R:
+    if not isinstance(data, dict):
+        raise RecipeError(
+            field=origin,
+            value=data,
+            rule="a recipe is a mapping of settings",
+            way_out="start from a file in `recipes/`",
+        )
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error.errors(include_url=False)[0], origin) from None
+
+
+def _explain(error: Any, origin: str) -> RecipeError:
+    where = ".".join(str(part) for part in error["loc"] if part not in _UNION_TAGS) or origin
+    kind, value = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        key = str(error["loc"][-1])
+        near = difflib.get_close_matches(key, sorted(_field_names(Recipe)), n=1, cutoff=0.5)
+        way_out = f"did you mean `{near[0]}`?" if near else "remove it; the recipe reference lists every key"
+        return RecipeError(field=where, value=value, rule="is not a key that a recipe knows", way_out=way_out)
+    if kind == "missing":
+        return RecipeError(
+            field=where, value="(not given)", rule="is required", way_out=f"add `{error['loc'][-1]}:` to {origin}"
+        )
+    rule = str(error["msg"]).removeprefix("Value error, ")
+    shown = "(see rule)" if isinstance(value, dict) else value
+    return RecipeError(field=where, value=shown, rule=rule, way_out=f"change `{where}` in {origin}")
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield name
+        for inner in _models_in(info.annotation):
+            yield from _field_names(inner)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+_UNION_TAGS = {
+    "choice", "generation", "answer_probability", "template_leak", "held_out", "procedural", "literal['self']",
+    "list[FileSettings]",
+}  # fmt: skip

@@ -1,0 +1,314 @@
+"""What a recipe may say: one pydantic model for each part of the YAML file.
+
+A recipe is data. It validates alone, imports no torch, refuses what it does not know, and carries units in its
+names (`margin_points`, `max_length_tokens`). Paths are resolved against the folder of the recipe file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Files = Annotated[list[str], Field(min_length=1)]
+
+DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+class Settings(BaseModel):
+    """Base of every part: unknown keys are errors, values are read only once parsed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Settings):
+    """Which model to start from.
+
+    `path` is a local folder or a hub id. `gguf_file` names a GGUF file inside it (a `path` that ends in `.gguf`
+    works too). `adapter` is a PEFT adapter to merge over the base before anything else.
+    """
+
+    path: str
+    gguf_file: str | None = None
+    adapter: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+
+
+class RowTemplate(Settings):
+    """A conversation written over the columns of a file: `{column}` is replaced by its value."""
+
+    prompt: str
+    completion: str
+    system: str | None = None
+
+
+class FileSettings(Settings):
+    """Files, and how their records become rows."""
+
+    files: Files
+    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
+    shape: Literal["auto", "messages", "alpaca", "prompt_completion", "template", "text"] = "auto"
+    template: RowTemplate | None = None
+    encoding: str = "utf-8"
+    max_rows: Annotated[int, Field(ge=1)] | None = None
+    max_rejected_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+
+    @model_validator(mode="after")
+    def _template_goes_with_its_shape(self) -> FileSettings:
+        if self.shape == "template" and self.template is None:
+            raise ValueError("`shape: template` needs a `template:` with `prompt` and `completion`")
+        if self.template is not None and self.shape not in ("auto", "template"):
+            raise ValueError(f"`template:` is only read with `shape: template`, not with `shape: {self.shape}`")
+        return self
+
+
+class SourceSettings(FileSettings):
+    """Training rows of one kind, and their share of all training tokens."""
+
+    kind: Literal["domain", "general", "text"]
+    share: Share
+
+
+class ReplaySettings(Settings):
+    """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
+
+    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more prompt
+    files, of which only the prompts are used.
+    """
+
+    share: Share
+    prompts: Literal["self"] | list[FileSettings] = "self"
+    rows: Annotated[int, Field(ge=1)] = 1000
+    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+    max_prompt_tokens: Annotated[int, Field(ge=1)] = 256
+    temperature: Annotated[float, Field(ge=0.0)] = 1.0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+
+
+class LoraSettings(Settings):
+    """A low-rank adapter in place of full weights."""
+
+    rank: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[float, Field(gt=0.0)] = 32.0
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    target_modules: str | list[str] = "all-linear"
+
+
+class TrainingSettings(Settings):
+    """How the weights move.
+
+    One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
+    times. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
+    whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
+    or `epochs` over the domain rows.
+    """
+
+    method: Literal["full", "lora"] = "full"
+    lora: LoraSettings = LoraSettings()
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
+    steps: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[float, Field(gt=0.0)] = 1.0
+    batch_rows: Annotated[int, Field(ge=1)] = 8
+    accumulate_batches: Annotated[int, Field(ge=1)] = 1
+    max_length_tokens: Annotated[int, Field(ge=8)] = 512
+    kl_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    kl_tokens: Literal["answer", "all"] = "answer"
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    max_gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+
+
+class MixtureSettings(Settings):
+    """How sources are drawn: no row is used more than `repetition_cap` times."""
+
+    repetition_cap: Annotated[int, Field(ge=1)] = 8
+
+
+class ItemFiles(Settings):
+    """Files of items; templates are written over their columns, as in `template`."""
+
+    files: Files
+    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
+    columns: list[str] | None = None
+    encoding: str = "utf-8"
+    max_items: Annotated[int, Field(ge=1)] | None = None
+    prompt: str
+    system: str | None = None
+    group: str | None = None
+    subject: str | None = None
+
+
+class ChoiceTask(ItemFiles):
+    """Multiple choice by likelihood.
+
+    `choices` is the column that holds a list, or a list of templates; `answer` the column that holds the index
+    (from 0), the letter, or the text of the right one. `normalise: bytes` divides each log-likelihood by the
+    choice's length.
+    """
+
+    type: Literal["choice"]
+    choices: str | list[str]
+    answer: str
+    normalise: Literal["none", "bytes"] = "none"
+
+
+class GenerationTask(ItemFiles):
+    """Greedy generation, matched against a reference.
+
+    `pattern` is used by `match: regex` (its first group, or the whole match, is compared with the answer) and, with
+    `match: number`, nowhere. `match: json` compares parsed values.
+    """
+
+    type: Literal["generation"]
+    answer: str
+    match: Literal["exact", "number", "regex", "json"] = "exact"
+    pattern: str | None = None
+    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+
+    @model_validator(mode="after")
+    def _pattern_goes_with_regex(self) -> GenerationTask:
+        if (self.match == "regex") != (self.pattern is not None):
+            raise ValueError("`pattern:` is needed with `match: regex`, and read by nothing else")
+        return self
+
+
+class AnswerProbabilityTask(ItemFiles):
+    """How likely the reference answer is: 2 to the power of minus its bits per byte, in (0, 1].
+
+    `answer` is a template. With `choices`, it is the column of the right choice instead, as in a `choice` task, and
+    the reference is that choice's text.
+    """
+
+    type: Literal["answer_probability"]
+    answer: str
+    choices: str | list[str] | None = None
+
+
+class TemplateLeakTask(ItemFiles):
+    """Share of unrelated prompts *not* answered in the domain's own template, which is induced from its answers."""
+
+    type: Literal["template_leak"]
+    max_new_tokens: Annotated[int, Field(ge=1)] = 32
+
+
+class HeldOutTask(Settings):
+    """The domain measured on its own rows: a share of them is held out of training by a hash of their content."""
+
+    type: Literal["held_out"]
+    percent: Annotated[float, Field(gt=0.0, le=50.0)] = 10.0
+    score: Literal["exact", "number", "json", "answer_probability"] = "answer_probability"
+    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+    max_items: Annotated[int, Field(ge=1)] | None = None
+
+
+class ProceduralTask(Settings):
+    """Fresh items from a generator at every evaluation, answered greedily and matched exactly (`nano/sorting`)."""
+
+    type: Literal["procedural"]
+    generator: str
+    items: Annotated[int, Field(ge=2)] = 3000
+    dev_items: Annotated[int, Field(ge=2)] = 200
+    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+
+
+TaskSettings = Annotated[
+    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask,
+    Field(discriminator="type"),
+]
+
+
+class DomainSettings(Settings):
+    """How the domain is measured."""
+
+    task: TaskSettings
+
+
+class CapabilitySettings(Settings):
+    """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score)."""
+
+    task: TaskSettings
+    margin_points: Annotated[float, Field(gt=0.0, lt=100.0)] = 2.0
+
+
+class EvaluationSettings(Settings):
+    """When and how strictly to measure.
+
+    The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task.
+    `path` lists the positions between base and tuned model that the certificate tests outward.
+    """
+
+    alpha: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
+    every_steps: Annotated[int, Field(ge=1)] = 50
+    dev_items: Annotated[int, Field(ge=2)] = 100
+    test_items: Annotated[int, Field(ge=2)] | None = None
+    patience_evaluations: Annotated[int, Field(ge=1)] | None = None
+    stop_on_alarm: bool = True
+    batch_tokens: Annotated[int, Field(ge=64)] = 8192
+    path: list[Annotated[float, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
+
+    @model_validator(mode="after")
+    def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:
+        if sorted(set(self.path)) != self.path or self.path[-1:] != [1.0]:
+            raise ValueError(
+                "`path:` must rise and end at 1, for it walks from the base (0) out to the tuned model (1)"
+            )
+        return self
+
+
+class Recipe(Settings):
+    """The whole recipe."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    output: str = "runs"
+    seed: Annotated[int, Field(ge=0)] = 0
+    model: ModelSettings
+    sources: Annotated[dict[str, SourceSettings], Field(min_length=1)]
+    replay: ReplaySettings | None = None
+    mixture: MixtureSettings = MixtureSettings()
+    training: TrainingSettings = TrainingSettings()
+    domain: DomainSettings = DomainSettings(task=HeldOutTask(type="held_out"))
+    keep: dict[str, CapabilitySettings] = {}
+    evaluation: EvaluationSettings = EvaluationSettings()
+    ship: Literal["best", "certified", "fail"] = "best"
+
+    @model_validator(mode="after")
+    def _shares_are_shares_of_the_total(self) -> Recipe:
+        total = sum(s.share for s in self.sources.values()) + (self.replay.share if self.replay else 0.0)
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(
+                f"the shares of all sources and of `replay` are shares of the total and add up to {total:g}, not 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Recipe:
+        if "replay" in self.sources:
+            raise ValueError("`sources.replay` is taken: the rows that the base answers are set under `replay:`")
+        if "domain" in self.keep:
+            raise ValueError("`keep.domain` is taken: the domain is measured under `domain:`")
+        if not any(s.kind == "domain" for s in self.sources.values()):
+            raise ValueError("at least one source must have `kind: domain`")
+        return self
+
+    @model_validator(mode="after")
+    def _held_out_speaks_of_the_domain(self) -> Recipe:
+        for name, capability in self.keep.items():
+            if isinstance(capability.task, HeldOutTask):
+                raise ValueError(f"`keep.{name}.task.type: held_out` is for `domain.task` only")
+        return self
+
+
+class ComparisonRecipe(Settings):
+    """What to ask two finished models: the parts of a recipe that `compare` reads when there is no training."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    domain: DomainSettings | None = None
+    keep: dict[str, CapabilitySettings] = {}
+    evaluation: EvaluationSettings = EvaluationSettings()

@@ -1,0 +1,247 @@
+"""The nouns that stages hand each other.
+
+Frozen, slotted dataclasses without behaviour beyond what follows from their own fields. They import nothing from
+the rest of the package and no heavy library, so every room can speak in them. `to_json` and `from_json` turn any
+of them into plain JSON data and back; a missing number is `None`, never 0 and never NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+T = typing.TypeVar("T")
+StreamKind = Literal["domain", "general", "replay", "text"]
+Outcome = Literal["kept", "dropped", "undecided", "absent", "gained", "not_gained"]
+Part = Literal["dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    `trained` says whether the loss covers this turn; it is only ever true for the assistant's turns.
+    """
+
+    role: Role
+    content: str
+    trained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training row: a conversation, or raw text when `messages` is empty.
+
+    `id` is stable across runs (a hash of the content), `source` is the name of the source in the recipe, and
+    `origin` says where the row stands in its file (`path:line`). `finished` is false when the last answer was cut
+    off before its end: then no stop token is trained after it.
+    """
+
+    id: str
+    source: str
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+    origin: str = ""
+    finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question of a task.
+
+    `target` is the reference answer (for a multiple choice, the text of the right choice). `group` is the
+    statistical unit: items that share a passage or template share a group; the default is the item itself.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    target: str = ""
+    choices: tuple[str, ...] = ()
+    group: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """One model's answer to one item. `score` is in [0, 1]; `None` means that no score could be had."""
+
+    item_id: str
+    score: float | None
+    output: str = ""
+    group: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSheet:
+    """All results of one model on one task.
+
+    `key` addresses the sheet by content: a hash of the model's weights, the task with its items, and the engine's
+    settings. Two sheets with the same key hold the same numbers, so the base is measured once.
+    """
+
+    key: str
+    task: str
+    model_hash: str
+    results: tuple[ItemResult, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Mean score over the items that have one, or `None` when there are none."""
+        scores = [r.score for r in self.results if r.score is not None and not math.isnan(r.score)]
+        return sum(scores) / len(scores) if scores else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the test says about one capability (or the domain).
+
+    `estimate`, `lower` and `upper` are on the scale of the scores (a drop is negative): the mean paired difference
+    tuned − base and its one-sided bounds at `alpha`. `interval` is the displayed two-sided (1 − alpha) interval.
+    `base_score` and `tuned_score` are means over the judged items.
+    """
+
+    capability: str
+    outcome: Outcome
+    n: int
+    alpha: float
+    margin: float | None
+    base_score: float | None = None
+    tuned_score: float | None = None
+    estimate: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    interval: tuple[float, float] | None = None
+    losses: int = 0
+    gains: int = 0
+    missing: int = 0
+    measurable: bool = False
+    beyond_margin: bool = False
+    method: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureShare:
+    """One line of the mixture table: what a source was asked to give and what it gave."""
+
+    source: str
+    kind: StreamKind
+    rows: int
+    asked: float
+    realised: float | None
+    tokens: int
+    passes: float
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityScore:
+    """One capability at one checkpoint on the dev part, as the guard saw it."""
+
+    capability: str
+    score: float | None
+    base_score: float | None
+    n: int
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    margin: float | None
+    outcome: Outcome = "undecided"
+    watch: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One look of the guard at one checkpoint."""
+
+    step: int
+    domain: CapabilityScore
+    capabilities: tuple[CapabilityScore, ...]
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One tested candidate θ(a) = base + a·(tuned − base)."""
+
+    a: float
+    passed: bool
+    verdicts: tuple[Verdict, ...]
+    domain_dev_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was shown, on which files, and how the model was chosen.
+
+    `verdicts` and `domain` speak of the saved and reloaded files in `model/`; `certified_a` is the largest tested
+    position on the path at which every capability was kept (0 is the base itself), and `certified_domain` its
+    domain verdict. `looks` counts earlier certificates on the same test items.
+    """
+
+    model_hash: str
+    base_hash: str
+    certified: bool
+    alpha: float
+    looks: int
+    chosen_step: int
+    chosen_by: str
+    domain: Verdict
+    verdicts: tuple[Verdict, ...]
+    path: tuple[PathStep, ...] = ()
+    certified_a: float = 0.0
+    certified_hash: str = ""
+    certified_domain: Verdict | None = None
+    certified_verdicts: tuple[Verdict, ...] = ()
+    missing: tuple[str, ...] = ()
+    item_seeds: dict[str, int] = field(default_factory=dict)
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON data for a record, or for any nesting of records, lists and mappings.
+
+    A float that is not finite becomes `None`: unknown stays unknown when it is read back.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The record of type `kind` that `to_json` turned into `data`. Unknown keys raise `TypeError`."""
+    return typing.cast(T, _decode(kind, data))
+
+
+def _decode(kind: Any, data: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if data is None or kind is Any:
+        return data
+    if origin in (typing.Union, types.UnionType):
+        inner = next(k for k in typing.get_args(kind) if k is not type(None))
+        return _decode(inner, data)
+    if origin is tuple:
+        arguments = typing.get_args(kind)
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_decode(arguments[0], v) for v in data)
+        return tuple(_decode(k, v) for k, v in zip(arguments, data, strict=True))
+    if origin is dict:
+        return {k: _decode(typing.get_args(kind)[1], v) for k, v in data.items()}
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return typing.cast(Any, kind)(
+            **{name: _decode(hints[name], v) if name in hints else v for name, v in data.items()}
+        )
+    return data

@@ -1,0 +1,20 @@
+"""The run folder: everything a run leaves behind, written so that a kill at any instant loses nothing."""
+
+from forgetless.rundir.files import atomic_write, cache_folder, content_hash, free_bytes, hash_folder, replace_folder
+from forgetless.rundir.manifest import manifest
+from forgetless.rundir.run import RunFolder, open_run, read_events
+from forgetless.rundir.scores import ScoreStore
+
+__all__ = [
+    "RunFolder",
+    "ScoreStore",
+    "atomic_write",
+    "cache_folder",
+    "content_hash",
+    "free_bytes",
+    "hash_folder",
+    "manifest",
+    "open_run",
+    "read_events",
+    "replace_folder",
+]

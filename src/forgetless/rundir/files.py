@@ -1,0 +1,108 @@
+"""Files that are whole or not there, and hashes that address content.
+
+A file is written to a temporary neighbour, flushed and renamed; a folder likewise. What a disk may refuse becomes an
+error with a way out.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from forgetless.errors import RunFolderError
+from forgetless.records import to_json
+
+_CHUNK_BYTES = 1 << 22
+
+
+def atomic_write(path: Path, data: str | bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        RunFolderError: The disk is full, or the folder cannot be written.
+    """
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a new folder and put it in the place of `folder` in one rename.
+
+    `fill` receives the temporary folder. An older `folder` is removed only once the new one is complete.
+    """
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            fill(temporary)
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def content_hash(*parts: object) -> str:
+    """A short stable hash (32 hex digits) of parts that are JSON data or records."""
+    text = json.dumps(to_json(list(parts)), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
+
+
+def hash_folder(folder: Path) -> str:
+    """A hash over the names and bytes of all files below a folder, except hidden ones."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        digest.update(str(name).encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where results that depend on content alone are kept: `$FORGETLESS_CACHE`, or `~/.cache/forgetless`."""
+    configured = os.environ.get("FORGETLESS_CACHE")
+    return Path(configured) if configured else Path.home() / ".cache" / "forgetless"
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk that will hold `folder`, which need not exist yet."""
+    existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    return shutil.disk_usage(existing).free
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what a disk may say no to into an error that the user can act on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            rule, way_out = "the disk is full", "free some space and go on with `--resume`"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            rule, way_out = f"cannot be written: {error.strerror}", "give `output:` a folder that you may write to"
+        else:
+            raise
+        raise RunFolderError(field="output", value=path, rule=rule, way_out=way_out) from error

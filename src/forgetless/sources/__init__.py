@@ -1,0 +1,26 @@
+"""Sources: files of any usual format and shape in, rows out; what cannot be used is rejected with a reason."""
+
+from forgetless.sources.files import resolve_files
+from forgetless.sources.load import LoadedSource, load_source, write_rejects
+from forgetless.sources.overlap import prompt_key, remove_items
+from forgetless.sources.readers import detect_format, read_records
+from forgetless.sources.record import Record, Reject
+from forgetless.sources.shapes import detect_shape, row_from_record
+from forgetless.sources.templates import columns_used, fill
+
+__all__ = [
+    "LoadedSource",
+    "Record",
+    "Reject",
+    "columns_used",
+    "detect_format",
+    "detect_shape",
+    "fill",
+    "load_source",
+    "prompt_key",
+    "read_records",
+    "remove_items",
+    "resolve_files",
+    "row_from_record",
+    "write_rejects",
+]

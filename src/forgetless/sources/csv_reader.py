@@ -1,0 +1,104 @@
+"""CSV in, records out: a header or given column names; commas, semicolons or tabs; quotes checked.
+
+All values stay text: `007` is not 7.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from forgetless.errors import DataError
+from forgetless.sources.record import Record, Reject, preview
+
+_LARGEST_FIELD_CHARACTERS = 1 << 27
+
+
+def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterator[Record | Reject]:
+    """One record for every line of cells; the first line names the columns unless `columns` does.
+
+    A broken record takes every line that it swallowed with it, each as a reject of its own.
+
+    Raises:
+        DataError: The header cannot be read, or names a column twice.
+    """
+    # The limit is one for the whole process and only ever raised: whole documents stand in CSV cells.
+    csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_FIELD_CHARACTERS))
+    first = next((line for line in file if line.strip()), "")
+    file.seek(0)
+    lines = _Lines(file)
+    # `strict`, because otherwise a quote that is never closed swallows the rest of the file without a word.
+    reader = csv.reader(lines, delimiter=_delimiter(first, path, columns), strict=True)
+    names = list(columns) if columns is not None else _header(reader, path)
+    while True:
+        start = lines.restart()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield from lines.rejects(path, start, f"broken CSV in the record that begins in line {start}: {error}")
+            continue
+        if len(cells) == len(names):
+            yield Record(f"{path}:{start}", dict(zip(names, cells, strict=True)))
+        elif cells:
+            reason = f"has {len(cells)} fields where {len(names)} columns are named"
+            yield Reject(f"{path}:{start}", reason, preview(", ".join(cells)))
+
+
+class _Lines:
+    """The lines of a file on their way to the CSV reader, those of the current record kept for its rejects."""
+
+    def __init__(self, file: Iterable[str]) -> None:
+        self._file = iter(file)
+        self._next_line = 1
+        self._current: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._file)
+        self._next_line += 1
+        self._current.append(line)
+        return line
+
+    def restart(self) -> int:
+        """Forget the record before; returns the number of the line that comes next."""
+        self._current = []
+        return self._next_line
+
+    def rejects(self, path: Path, start: int, reason: str) -> Iterator[Reject]:
+        """One reject for every line of the current record."""
+        for number, line in enumerate(self._current, start=start):
+            yield Reject(f"{path}:{number}", reason, preview(line))
+
+
+def _delimiter(first: str, path: Path, columns: Sequence[str] | None) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    if "," in first or (columns is not None and len(columns) == 1):
+        return ","
+    return next((mark for mark in "\t;" if mark in first), ",")
+
+
+def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+    try:
+        names = [cell.strip() for cell in next((cells for cells in reader if cells), [])]
+    except csv.Error as error:
+        raise DataError(
+            field=str(path),
+            value="line 1",
+            rule=f"the line that names the columns is broken CSV: {error}",
+            way_out="close its quotes, and write a quote inside a cell twice",
+        ) from None
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(
+            field=str(path),
+            value=", ".join(names),
+            rule=f"the line that names the columns names `{twice[0]}` twice",
+            way_out="rename one of them; without such a line, name the columns in the recipe",
+        )
+    return names

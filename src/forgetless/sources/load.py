@@ -1,0 +1,218 @@
+"""One source of the recipe in, its rows out, with everything that was left out counted and said.
+
+The format and the shape are told from the files where the recipe does not name them, and `describe` says aloud what
+was found. Past the allowed share of rejects the source is refused, with the first of them shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from forgetless.errors import DataError
+from forgetless.recipe import FileSettings
+from forgetless.records import Row, StreamKind
+from forgetless.rundir import atomic_write, content_hash
+from forgetless.sources.files import resolve_files
+from forgetless.sources.readers import detect_format, read_records
+from forgetless.sources.record import Record, Reject
+from forgetless.sources.shapes import columns_read, detect_shape, row_from_record
+from forgetless.sources.templates import columns_used
+
+_HEAD_RECORDS = 100
+_SHOWN_REJECTS = 3
+_FORMAT_NAMES = {"csv": "CSV", "json": "JSON", "jsonl": "JSONL", "text": "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSource:
+    """The rows of one source and the account of how they came about.
+
+    `columns` are those of its first records and `unread` the ones among them that the shape leaves out; `duplicates`
+    counts rows whose content had come before, `beyond_limit` those that `max_rows` left out.
+    """
+
+    name: str
+    kind: StreamKind
+    rows: tuple[Row, ...]
+    rejects: tuple[Reject, ...]
+    shape: str
+    file_format: str
+    files: tuple[str, ...]
+    duplicates: int
+    columns: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    beyond_limit: int = 0
+
+    def describe(self) -> str:
+        """One line that says what was found, how it was read, and what was left out."""
+        formats = " and ".join(_FORMAT_NAMES[name] for name in self.file_format.split(", "))
+        columns = f" with columns {', '.join(self.columns)}" if self.file_format != "text" else ""
+        counts = [f"{len(self.rows):,} row{'s' * (len(self.rows) != 1)}", f"{len(self.rejects):,} rejected"]
+        counts.append(f"{self.duplicates:,} duplicate{'s' * (self.duplicates != 1)} left out")
+        if self.beyond_limit:
+            counts.append(f"{self.beyond_limit:,} left out by `max_rows`")
+        if self.unread:
+            counts.append(f"columns not read: {', '.join(self.unread)}")
+        return f"{self.name}: {formats}{columns}, read as {self.shape} rows: {', '.join(counts)}"
+
+
+def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: Path, field: str) -> LoadedSource:
+    """Read all files of a source into rows.
+
+    Rows with the same content are kept once. With `max_rows`, a sample that depends on the content alone is kept, in
+    file order: files are often sorted by class, and their beginning speaks for one class only. A source of kind
+    `replay` is read for its prompts: conversations end with their last user turn, and answers may be missing.
+
+    Args:
+        name: The name of the source in the recipe.
+        settings: Which files, and how to read them.
+        kind: What the rows are for.
+        folder: The folder of the recipe.
+        field: The recipe field of the source, for errors (`sources.banking`).
+
+    Raises:
+        DataError: A file cannot be read, the shape cannot be told, the template names a column that is not there, no
+            row is left, or more than `max_rejected_percent` of the records are rejected.
+    """
+    files = resolve_files(settings.files, folder=folder, field=f"{field}.files")
+    formats = [
+        detect_format(path, encoding=settings.encoding) if settings.format == "auto" else settings.format
+        for path in files
+    ]
+    records = chain.from_iterable(
+        read_records(path, file_format=file_format, encoding=settings.encoding)
+        for path, file_format in zip(files, formats, strict=True)
+    )
+    head = list(islice(records, _HEAD_RECORDS))
+    columns = tuple(dict.fromkeys(key for record in head if isinstance(record, Record) for key in record.fields))
+    shape = _shape(head, columns, settings, prompts_only=kind == "replay", field=field)
+    results = _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=kind == "replay")
+    rows, rejects, duplicates = _sorted_out(results)
+    _check_rejects(rejects, total=len(rows) + len(rejects) + duplicates, settings=settings, field=field)
+    if not rows:
+        raise _no_rows(rejects, settings, field=field)
+    kept = _sample(rows, settings.max_rows)
+    read = columns_read(shape, columns, settings.template)
+    return LoadedSource(
+        name=name,
+        kind=kind,
+        rows=kept,
+        rejects=tuple(rejects),
+        shape=shape,
+        file_format=", ".join(dict.fromkeys(formats)),
+        files=tuple(str(path) for path in files),
+        duplicates=duplicates,
+        columns=columns,
+        unread=tuple(column for column in columns if column not in read),
+        beyond_limit=len(rows) - len(kept),
+    )
+
+
+def write_rejects(path: Path, sources: Sequence[LoadedSource]) -> None:
+    """Write every reject of every source as one line of JSON: source, origin, reason, preview."""
+    lines = (
+        {"source": source.name, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
+        for source in sources
+        for reject in source.rejects
+    )
+    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def _shape(
+    head: Sequence[Record | Reject], columns: Sequence[str], settings: FileSettings, *, prompts_only: bool, field: str
+) -> str:
+    records = [record for record in head if isinstance(record, Record)]
+    if not records:
+        raise _no_rows([reject for reject in head if isinstance(reject, Reject)], settings, field=field)
+    if settings.template is not None:
+        template = settings.template
+        texts = {"prompt": template.prompt, "system": template.system or ""}
+        texts |= {} if prompts_only else {"completion": template.completion}
+        for key, text in texts.items():
+            columns_used(text, columns, field=f"{field}.template.{key}")
+        return "template"
+    if settings.shape != "auto":
+        return settings.shape
+    found = Counter(detect_shape(record.fields, prompts_only=prompts_only) for record in records)
+    found.pop(None, None)
+    if not found:
+        raise DataError(
+            field=f"{field}.shape",
+            value=f"columns {', '.join(columns)}",
+            rule="the columns do not say how to read these records as rows",
+            way_out="write a `template:` with `prompt:` and `completion:` over the columns"
+            + (", or set `shape: text` to train on `text` alone" if "text" in columns else ""),
+        )
+    return found.most_common(1)[0][0] or ""
+
+
+def _rows(
+    records: Iterable[Record | Reject],
+    columns: Sequence[str],
+    settings: FileSettings,
+    *,
+    shape: str,
+    source: str,
+    prompts_only: bool,
+) -> Iterator[Row | Reject]:
+    # A record that lacks a column of the template must be rejected for it, not keep the braces in its text.
+    absent = dict.fromkeys(columns) if shape == "template" else {}
+    for record in records:
+        if isinstance(record, Reject):
+            yield record
+        else:
+            completed = Record(record.origin, {**absent, **record.fields})
+            yield row_from_record(
+                completed, shape=shape, template=settings.template, source=source, prompts_only=prompts_only
+            )
+
+
+def _sorted_out(results: Iterable[Row | Reject]) -> tuple[tuple[Row, ...], list[Reject], int]:
+    rows: dict[str, Row] = {}
+    rejects: list[Reject] = []
+    duplicates = 0
+    for result in results:
+        if isinstance(result, Reject):
+            rejects.append(result)
+        elif result.id in rows:
+            duplicates += 1
+        else:
+            rows[result.id] = result
+    return tuple(rows.values()), rejects, duplicates
+
+
+def _sample(rows: tuple[Row, ...], limit: int | None) -> tuple[Row, ...]:
+    if limit is None or len(rows) <= limit:
+        return rows
+    # Salted, so that it is independent of any other choice that is made by the ids.
+    chosen = {row.id for row in sorted(rows, key=lambda row: content_hash("max_rows", row.id))[:limit]}
+    return tuple(row for row in rows if row.id in chosen)
+
+
+def _check_rejects(rejects: Sequence[Reject], *, total: int, settings: FileSettings, field: str) -> None:
+    limit = settings.max_rejected_percent
+    if total and 100.0 * len(rejects) > limit * total:
+        raise DataError(
+            field=f"{field}.files",
+            value=f"{len(rejects):,} of {total:,} records rejected ({100.0 * len(rejects) / total:.3g} %)",
+            rule=f"more than `max_rejected_percent: {limit:g}` cannot be used\n{_shown(rejects)}",
+            way_out="mend the records, or set `max_rejected_percent` higher to leave them out",
+        )
+
+
+def _no_rows(rejects: Sequence[Reject], settings: FileSettings, *, field: str) -> DataError:
+    return DataError(
+        field=f"{field}.files",
+        value=", ".join(settings.files),
+        rule=f"no record can be used\n{_shown(rejects)}" if rejects else "the files hold no records",
+        way_out="mend the records" if rejects else "check that the files are the ones that were meant",
+    )
+
+
+def _shown(rejects: Sequence[Reject]) -> str:
+    return "\n".join(f"    {reject.origin}: {reject.reason}: {reject.preview}" for reject in rejects[:_SHOWN_REJECTS])

@@ -1,0 +1,44 @@
+"""Rows and the questions that a task will ask: rows that would give the answer away are left out and counted.
+
+A question is known by the text of its user turns, compared without regard to case, width of characters and spacing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Sequence
+
+from forgetless.records import Message, Row
+from forgetless.rundir import content_hash
+
+
+def prompt_key(messages: Sequence[Message]) -> str:
+    """A hash of what the user says, the same for prompts that differ only in case, width or white space."""
+    return content_hash([_normalised(message.content) for message in messages if message.role == "user"])
+
+
+def remove_items(rows: Sequence[Row], keys: Collection[str]) -> tuple[tuple[Row, ...], int]:
+    """Leave out the rows that ask what an item asks.
+
+    Args:
+        rows: Training rows.
+        keys: The `prompt_key` of every item that must not be trained on.
+
+    Returns:
+        The rows that stay, and how many were left out. A conversation goes if it asks the question as a whole or in
+        any one of its turns. Raw text has no prompt and stays.
+    """
+    wanted = frozenset(keys)
+    kept = tuple(row for row in rows if wanted.isdisjoint(_keys_of(row)))
+    return kept, len(rows) - len(kept)
+
+
+def _keys_of(row: Row) -> set[str]:
+    asked = [message for message in row.messages if message.role == "user"]
+    if not asked:
+        return set()
+    return {prompt_key(asked), *(prompt_key([message]) for message in asked)}
+
+
+def _normalised(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -1,0 +1,44 @@
+"""What a reader hands on: a record that could be read, or a reject that says why not.
+
+A line of a file ends up as exactly one of the two, so a row can be refused but never lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from forgetless.errors import ForgetlessError
+
+_PREVIEW_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The named fields of one record, as they stand in the file, and where that is (`path:line`)."""
+
+    origin: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that did not become a row: where it stands (`path:line`), why, and how it begins."""
+
+    origin: str
+    reason: str
+    preview: str
+
+
+class UnfitRecordError(ForgetlessError):
+    """One record cannot be used; its message is the reason that the reject will carry."""
+
+
+def preview(content: str | Mapping[str, Any] | object) -> str:
+    """The beginning of a line or record on one line, fit to be written to any file."""
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
+    text = " ".join(text[: 2 * _PREVIEW_CHARACTERS].split())
+    shortened = text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 3] + "..."
+    return shortened.encode("utf-8", "replace").decode("utf-8")

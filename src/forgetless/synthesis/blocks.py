@@ -1,0 +1,57 @@
+"""Long work in blocks, each kept on disk as soon as it is done, so that a kill loses at most one of them.
+
+A folder and a way to make the texts of a block go in; the texts come out, made or found. The folder's name must be a
+hash of everything that the texts depend on: a block found in it is then as good as one made anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from forgetless.rundir import atomic_write, content_hash
+
+_BLOCK_TOKENS = 32_768
+_SMALLEST, _LARGEST = 16, 1024
+
+
+class Block(NamedTuple):
+    """The texts of one block, and whether they were found on disk."""
+
+    texts: list[str]
+    found: bool
+
+
+def block_rows(tokens_per_row: int) -> int:
+    """Rows in one block: about 32,768 tokens, minutes for a large model and still a full batch for a small one."""
+    return max(_SMALLEST, min(_LARGEST, _BLOCK_TOKENS // tokens_per_row))
+
+
+def block_seed(seed: int, stage: str, index: int) -> int:
+    """The seed of one block, so that a block can be made without those before it. Below 2^31."""
+    return int(content_hash("block", seed, stage, index)[:8], 16) >> 1
+
+
+def find_or_make(folder: Path, index: int, rows: int, make: Callable[[], list[str]]) -> Block:
+    """The texts of a block from its file, or from `make`, whose texts are then kept.
+
+    A file that does not hold `rows` texts is made anew.
+    """
+    path = folder / f"{index:05d}.json"
+    found = _read(path)
+    if found is not None and len(found) == rows:
+        return Block(found, found=True)
+    texts = make()
+    assert len(texts) == rows, f"a block of {rows} rows got {len(texts)} texts"
+    atomic_write(path, json.dumps(texts, ensure_ascii=False))
+    return Block(texts, found=False)
+
+
+def _read(path: Path) -> list[str] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return data if isinstance(data, list) and all(isinstance(text, str) for text in data) else None

@@ -1,0 +1,26 @@
+"""What a model can do, as items and scores in [0, 1]: build a task from a recipe, measure a model by it."""
+
+from forgetless.tasks.build import build_task
+from forgetless.tasks.held_out import HeldOutSplit, held_out_split
+from forgetless.tasks.measuring import measure
+from forgetless.tasks.pool import ItemPool
+from forgetless.tasks.procedural import GENERATORS
+from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Progress, Scorer, Task
+from forgetless.tasks.templates import Template, induce_template
+
+__all__ = [
+    "GENERATORS",
+    "DrawItems",
+    "FixedTask",
+    "FreshTask",
+    "HeldOutSplit",
+    "ItemPool",
+    "Progress",
+    "Scorer",
+    "Task",
+    "Template",
+    "build_task",
+    "held_out_split",
+    "induce_template",
+    "measure",
+]

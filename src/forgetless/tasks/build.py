@@ -1,0 +1,57 @@
+"""The task settings of a recipe in, a task out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_never
+
+from forgetless.recipe import (
+    AnswerProbabilityTask,
+    ChoiceTask,
+    GenerationTask,
+    HeldOutTask,
+    ProceduralTask,
+    TaskSettings,
+    TemplateLeakTask,
+)
+from forgetless.records import Row
+from forgetless.tasks.answer_probability import answer_probability_task
+from forgetless.tasks.choice import choice_task
+from forgetless.tasks.generation import generation_task
+from forgetless.tasks.held_out import held_out_task
+from forgetless.tasks.procedural import procedural_task
+from forgetless.tasks.task import Task
+from forgetless.tasks.template_leak import template_leak_task
+
+
+def build_task(name: str, settings: TaskSettings, *, folder: Path, seed: int, domain_rows: Sequence[Row] = ()) -> Task:
+    """Build the task that a recipe describes.
+
+    Args:
+        name: The capability's name, or `domain`.
+        settings: The `task:` part of the recipe.
+        folder: The folder of the recipe, which relative paths start from.
+        seed: Fixes the order of a fixed task's items, not which of them fall on the test part.
+        domain_rows: All rows of the domain, before any are held out. Read by `held_out` and `template_leak` only.
+
+    Raises:
+        DataError: A file or column cannot be read.
+        TaskError: The task cannot be measured or judged as asked.
+    """
+    field = f"{name}.task"
+    match settings:
+        case ChoiceTask():
+            return choice_task(name, settings, folder=folder, field=field, seed=seed)
+        case GenerationTask():
+            return generation_task(name, settings, folder=folder, field=field, seed=seed)
+        case AnswerProbabilityTask():
+            return answer_probability_task(name, settings, folder=folder, field=field, seed=seed)
+        case TemplateLeakTask():
+            return template_leak_task(name, settings, folder=folder, field=field, seed=seed, domain_rows=domain_rows)
+        case HeldOutTask():
+            return held_out_task(name, settings, rows=domain_rows, field=field, seed=seed)
+        case ProceduralTask():
+            return procedural_task(name, settings, field=field)
+        case _:
+            assert_never(settings)

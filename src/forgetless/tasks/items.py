@@ -1,0 +1,153 @@
+"""Item files in, questions out: a prompt template written over the columns, a group and a subject for each record.
+
+A test set must be read whole or not at all: a record that cannot be read would otherwise change what the score means
+without a word, so the first one is refused by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forgetless.errors import DataError
+from forgetless.recipe import ItemFiles
+from forgetless.records import Item, Message
+from forgetless.rundir import content_hash
+from forgetless.sources import Reject, fill, read_records, resolve_files
+
+FILE_COLUMN = "file"
+"""A column that every record has: the name of its file without the ending. A column of that name in the file wins."""
+
+
+class Question(NamedTuple):
+    """One record of an item file, with everything of an item but its answer."""
+
+    origin: str
+    fields: Mapping[str, Any]
+    messages: tuple[Message, ...]
+    group: str
+    subject: str
+
+
+def read_questions(settings: ItemFiles, *, folder: Path, field: str) -> Iterator[Question]:
+    """Read the records of item files and write the prompt template over their columns.
+
+    Args:
+        settings: The files, templates and names of columns.
+        folder: The folder of the recipe, which relative paths start from.
+        field: Where the task stands in the recipe, for errors.
+
+    Raises:
+        DataError: A file is missing or empty, a record cannot be read, or a column does not exist.
+    """
+    for path in resolve_files(settings.files, folder=folder, field=f"{field}.files"):
+        records = read_records(path, file_format=settings.format, encoding=settings.encoding, columns=settings.columns)
+        for record in records:
+            if isinstance(record, Reject):
+                raise DataError(
+                    field=f"{field}.files",
+                    value=record.preview,
+                    rule=f"the record at {record.origin} cannot be read: {record.reason}",
+                    way_out="mend or remove it; a test set is read whole or not at all",
+                )
+            fields = {FILE_COLUMN: path.stem, **record.fields}
+            yield _question(record.origin, fields, settings, field)
+
+
+def _question(origin: str, fields: Mapping[str, Any], settings: ItemFiles, field: str) -> Question:
+    messages = [Message("user", _filled(settings.prompt, fields, origin, f"{field}.prompt"))]
+    if settings.system is not None:
+        messages.insert(0, Message("system", _filled(settings.system, fields, origin, f"{field}.system")))
+    return Question(
+        origin=origin,
+        fields=fields,
+        messages=tuple(messages),
+        group=column_text(fields, settings.group, origin=origin, field=f"{field}.group") if settings.group else "",
+        subject=column_text(fields, settings.subject, origin=origin, field=f"{field}.subject")
+        if settings.subject
+        else "",
+    )
+
+
+def _filled(template: str, fields: Mapping[str, Any], origin: str, field: str) -> str:
+    text = fill(template, fields, field=field).strip()
+    if not text:
+        raise DataError(
+            field=field,
+            value=template,
+            rule=f"is empty for the record at {origin}",
+            way_out="remove the record, or write a template with words of its own",
+        )
+    return text
+
+
+def make_item(question: Question, *, target: str, choices: Sequence[str] = ()) -> Item:
+    """The question with its answer. The id is a hash of the content, so it is stable across runs and files."""
+    identifier = content_hash(question.messages, target, choices)[:16]
+    return Item(
+        id=identifier,
+        messages=question.messages,
+        target=target,
+        choices=tuple(choices),
+        group=question.group or identifier,
+        subject=question.subject,
+    )
+
+
+def column(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> Any:
+    """The value of a column.
+
+    Raises:
+        DataError: There is no such column, or it is empty in this record; the columns that exist are named.
+    """
+    if name not in fields:
+        near = difflib.get_close_matches(name, list(fields), n=1)
+        columns = ", ".join(f"`{known}`" for known in fields)
+        raise DataError(
+            field=field,
+            value=name,
+            rule=f"is not a column of the record at {origin}, which has {columns}",
+            way_out=f"did you mean `{near[0]}`?" if near else "name one of these columns",
+        )
+    value = fields[name]
+    if value is None or value == "":
+        raise DataError(
+            field=field,
+            value=name,
+            rule=f"is empty in the record at {origin}",
+            way_out="give every record an answer, or remove those without one",
+        )
+    return value
+
+
+def column_text(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> str:
+    """The value of a column as text; see `column` and `as_text`."""
+    return as_text(column(fields, name, origin=origin, field=field))
+
+
+def as_text(value: Any) -> str:
+    """Text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def answer_text(question: Question, answer: str, *, field: str) -> str:
+    """The reference answer of a question: a column's value, or a template over the columns such as `{"x": "{y}"}`.
+
+    Raises:
+        DataError: There is no such column, or the answer is empty.
+    """
+    if answer in question.fields or "{" not in answer:
+        text = column_text(question.fields, answer, origin=question.origin, field=field)
+    else:
+        text = fill(answer, question.fields, field=field)
+    if not text.strip():
+        raise DataError(
+            field=field,
+            value=answer,
+            rule=f"is empty for the record at {question.origin}",
+            way_out="give every record an answer, or remove those without one",
+        )
+    return text

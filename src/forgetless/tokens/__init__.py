@@ -1,0 +1,13 @@
+"""Chat templates and token ids.
+
+Conversations and texts go in; token ids, loss masks and stop tokens come out. Everything that depends on a model's
+chat template is here, so no other room knows how a turn is written.
+"""
+
+from __future__ import annotations
+
+from .chat_format import ChatFormat
+from .encoded import Encoded, TokenReject
+from .rows import encode_rows
+
+__all__ = ["ChatFormat", "Encoded", "TokenReject", "encode_rows"]

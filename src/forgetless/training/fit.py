@@ -1,0 +1,145 @@
+"""Training, from the first step or from where a killed run stood.
+
+In: the base model, what to train on, and how. Out: the run's checkpoints, one at every evaluation, and an account of
+what was done. The base model is left as it was: another model is trained beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from forgetless.models import LoadedModel
+from forgetless.recipe import TrainingSettings
+from forgetless.training.arguments import sft_config
+from forgetless.training.blend import Blend
+from forgetless.training.checkpoints import Checkpoint, refuse_leftovers
+from forgetless.training.collate import Collator
+from forgetless.training.heads import check_head
+from forgetless.training.isolation import documents_stay_apart
+from forgetless.training.loader import Loader
+from forgetless.training.savepoint import Savepoint
+from forgetless.training.silence import libraries_silenced
+from forgetless.training.student import make_student
+from forgetless.training.trainer import RetentionTrainer
+from forgetless.training.watch import OnEvaluate, OnLog, OnStep, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What was done: steps and tokens of the whole run, why it stopped early if it did, and seconds of this call."""
+
+    steps: int
+    tokens: int
+    stopped: str | None
+    seconds: float
+
+
+def fit(
+    base: LoadedModel,
+    blended: Blend,
+    *,
+    settings: TrainingSettings,
+    output: Path,
+    every_steps: int,
+    on_evaluate: OnEvaluate,
+    seed: int,
+    extra_state: Callable[[], dict[str, Any]] = dict,
+    on_log: OnLog | None = None,
+    on_step: OnStep | None = None,
+    resume: Checkpoint | None = None,
+) -> FitResult:
+    """Train a model that starts at `base`, and leave checkpoints.
+
+    Args:
+        base: Where to start, and the reference of the KL term; it is not changed.
+        blended: What to train on and for how long.
+        settings: How the weights move.
+        output: The run's folder of checkpoints.
+        every_steps: Steps between two evaluations.
+        on_evaluate: Called with the live model, the step and the tokens so far at every evaluation and at the last
+            step, before the checkpoint is saved. A returned reason ends the run after that checkpoint.
+        seed: Seeds adapter and dropout.
+        extra_state: Gives JSON data to be saved in every checkpoint, and found again in `Checkpoint.extra`.
+        on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl` and `entropy`
+            (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
+        on_step: Called after every step with the steps done and the steps of the whole run.
+        resume: Go on from there (see `latest_resumable`); the result is that of a run that was never interrupted.
+
+    Raises:
+        NonFiniteLossError: A loss or a gradient is not a number.
+        RunFolderError: A new run would mix with an earlier run's checkpoints, or a resumed one has other data.
+        ModelError: The model's logits cannot be held to the base by the KL term.
+        RecipeError: The adapter's target modules do not fit the model.
+    """
+    started = time.monotonic()
+    savepoint = Savepoint(output, blended.stream, extra_state)
+    if resume is None:
+        refuse_leftovers(output)
+    else:
+        savepoint.restore(resume)
+        if resume.stopped is not None or resume.step >= blended.plan.steps:
+            return _result(resume.step, savepoint, started)
+    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=on_evaluate, on_log=on_log, on_step=on_step)
+    with _evaluation_mode(base.model), libraries_silenced():
+        trainer = _trainer(base, blended, settings, savepoint, watch, every_steps, seed)
+        trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
+    return _result(trainer.state.global_step, savepoint, started)
+
+
+def _trainer(
+    base: LoadedModel,
+    blended: Blend,
+    settings: TrainingSettings,
+    savepoint: Savepoint,
+    watch: Watch,
+    every_steps: int,
+    seed: int,
+) -> RetentionTrainer:
+    config = sft_config(
+        settings,
+        steps=blended.plan.steps,
+        every_steps=every_steps,
+        folder=savepoint.folder,
+        seed=seed,
+        device=base.model.device.type,
+    )
+    collate = Collator(
+        blended.documents,
+        blended.kinds,
+        pad_id=base.format.pad_id,
+        kl_tokens=settings.kl_tokens,
+        pack=documents_stay_apart(base.model),
+    )
+    if settings.kl_weight > 0.0 and "replay" in blended.kinds:
+        check_head(base.model)
+    return RetentionTrainer(
+        make_student(base.model, settings, seed=seed),
+        base.model,
+        config=config,
+        loader=Loader(blended.stream, collate, config.process_index, config.world_size),
+        tokenizer=base.format.tokenizer,
+        kl_weight=settings.kl_weight,
+        savepoint=savepoint,
+        callbacks=[watch],
+    )
+
+
+def _result(steps: int, savepoint: Savepoint, started: float) -> FitResult:
+    return FitResult(steps, savepoint.tokens, savepoint.stopped, time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,231 @@
+"""TRL's trainer, held to the base model.
+
+In: the student, the base as reference, and batches from the mixture stream. Out: the student, trained on
+
+    L = Σ CE(domain, general, text) / N_ce  +  λ · Σ KL(base ‖ student)(replay) / N_kl
+
+where both counts run over the whole batch of an optimiser step, on all processes. Without a λ there is nothing to
+add to TRL, and its own loss is used as it stands, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from forgetless.errors import NonFiniteLossError
+from forgetless.losses import cross_entropy_sum, kl_sum
+from forgetless.tokens.encoded import IGNORED
+from forgetless.training.checkpoints import staging_folder
+from forgetless.training.heads import OutputHead, caught_hidden_states
+from forgetless.training.loader import Loader
+from forgetless.training.savepoint import Savepoint
+from forgetless.training.tally import Tally
+
+_OWN_COLUMNS = ("stream_ids", "kl_mask", "reference_input_ids", "reference_position_ids", "reference_mask")
+
+
+class RetentionTrainer(SFTTrainer):
+    """An `SFTTrainer` that draws from a mixture stream, adds the KL term, and saves what resuming needs.
+
+    Args:
+        student: The model to train.
+        base: The reference of the KL term; in evaluation mode, never changed.
+        config: TRL's configuration.
+        loader: Where batches come from.
+        tokenizer: Saved beside the weights.
+        kl_weight: λ.
+        savepoint: What to save beside the weights, and where.
+        callbacks: Called by the training loop.
+    """
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        base: PreTrainedModel,
+        *,
+        config: SFTConfig,
+        loader: Loader,
+        tokenizer: Any,
+        kl_weight: float,
+        savepoint: Savepoint,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        super().__init__(
+            model=student,
+            args=config,
+            processing_class=tokenizer,
+            data_collator=loader.collate,
+            train_dataset=Dataset.from_list([{"input_ids": [0], "labels": [0]}]),
+            callbacks=callbacks,
+        )
+        self.remove_callback(PrinterCallback)
+        self.kl_weight = kl_weight
+        self.base = base
+        self.loader = loader
+        self.savepoint = savepoint
+        self.tally = Tally()
+        self.kl_tokens_in_batch: Tensor | None = None
+        if self.adds_kl:
+            # The loss below is normalised over the whole accumulated batch; this is how the training loop is told.
+            self.model_accepts_loss_kwargs = True
+
+    @property
+    def adds_kl(self) -> bool:
+        """Whether the loss has a KL term at all."""
+        return self.kl_weight > 0.0 and "replay" in self.loader.collate.kinds
+
+    @property
+    def student(self) -> PreTrainedModel:
+        """The trained model without wrappers: the base model of an adapter, the module of a distributed one."""
+        model = self.accelerator.unwrap_model(self.model)
+        return model.get_base_model() if hasattr(model, "peft_config") else model
+
+    def get_train_dataloader(self) -> Loader:
+        """The mixture stream itself: not shuffled, not sharded, not drawn ahead."""
+        return self.loader
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Tensor]], Tensor | int | None]:
+        """All micro-batches of one optimiser step, with the counts that normalise both terms."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.adds_kl:
+            self.kl_tokens_in_batch = self._add_up(torch.stack([b["kl_mask"].sum() for b in batches]).sum().to(device))
+        return batches, items
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """The loss of one micro-batch, as its share of the whole batch's.
+
+        Raises:
+            NonFiniteLossError: It is not a number; no weight has changed since the last step.
+        """
+        columns = {name: inputs.pop(name) for name in _OWN_COLUMNS if name in inputs}
+        if self.adds_kl:
+            loss = self._held_loss(model, inputs, columns, num_items_in_batch)
+        else:
+            loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+            self._count_stock_loss(loss, inputs["labels"], num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss of step {self.state.global_step + 1} is {float(loss.detach())}; the weights are those of "
+                f"step {self.state.global_step}. Lower `training.learning_rate`, or look at the data of this step."
+            )
+        return loss
+
+    def _held_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor],
+        columns: dict[str, Tensor],
+        num_items_in_batch: Tensor | int | None,
+    ) -> Tensor:
+        with caught_hidden_states(self.student) as caught:
+            outputs = model(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                use_cache=False,
+                logits_to_keep=1,
+                **({"output_router_logits": True} if self.aux_loss_enabled else {}),
+            )
+        head = OutputHead.of(self.student)
+        states = head.states(caught[0])[:, :-1].to(self._head_dtype(head))
+        loss = self._cross_entropy(head, states, inputs["labels"], num_items_in_batch)
+        if "reference_mask" in columns:
+            loss = loss + self.kl_weight * self._kl(head, states, columns)
+        if self.args.average_tokens_across_devices:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes, counts are added up
+        if self.aux_loss_enabled:
+            loss = loss + self.router_aux_loss_coef * outputs.aux_loss / self.current_gradient_accumulation_steps
+        return loss
+
+    def _cross_entropy(self, head: OutputHead, states: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        labelled = labels[:, 1:] != IGNORED
+        dtype = self._head_dtype(head)
+        summed = cross_entropy_sum(
+            states[labelled],
+            head.weight.to(dtype),
+            labels[:, 1:][labelled],
+            bias=None if head.bias is None else head.bias.to(dtype),
+            softcap=head.softcap,
+        )
+        self.tally.add("ce", summed.total, summed.tokens)
+        self.tally.add("entropy", summed.entropy, summed.tokens)
+        return summed.total / torch.as_tensor(items).clamp(min=1)
+
+    def _kl(self, head: OutputHead, states: Tensor, columns: dict[str, Tensor]) -> Tensor:
+        reference = OutputHead.of(self.base)
+        with torch.no_grad(), self.accelerator.autocast():
+            hidden = self.base.base_model(
+                input_ids=columns["reference_input_ids"],
+                position_ids=columns["reference_position_ids"],
+                use_cache=False,
+            ).last_hidden_state
+        dtype = self._head_dtype(head)
+        hidden = reference.states(hidden)[:, :-1][columns["reference_mask"][:, 1:]]
+        summed = kl_sum(
+            states[columns["kl_mask"][:, 1:]],
+            hidden.to(dtype),
+            head.weight.to(dtype),
+            reference.weight.detach().to(dtype),
+            bias=None if head.bias is None else head.bias.to(dtype),
+            reference_bias=None if reference.bias is None else reference.bias.detach().to(dtype),
+            softcap=head.softcap,
+        )
+        self.tally.add("kl", summed.total, summed.tokens)
+        assert self.kl_tokens_in_batch is not None
+        return summed.total / self.kl_tokens_in_batch.clamp(min=1)
+
+    def _head_dtype(self, head: OutputHead) -> torch.dtype:
+        return torch.bfloat16 if self.args.bf16 else head.weight.dtype
+
+    def _count_stock_loss(self, loss: Tensor, labels: Tensor, items: Tensor | int | None) -> None:
+        own = (labels[:, 1:] != IGNORED).sum()
+        total = own if items is None else torch.as_tensor(items) / self.accelerator.num_processes
+        self.tally.add("ce", loss * total, own)
+
+    def _add_up(self, tensor: Tensor) -> Tensor:
+        return tensor if self.args.world_size == 1 else self.accelerator.reduce(tensor, reduction="sum")
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the means of the window and the tokens of every stream to a line about training."""
+        if "loss" in logs:
+            logs.update(self.tally.drain(self._add_up))
+            counts = self.loader.stream.tokens()
+            logs["tokens"] = sum(counts.values())
+            logs.update({f"tokens_{name}": count for name, count in counts.items()})
+        super().log(logs, start_time)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted: it would walk over all parameters at every step."""
+        return 0
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Not written: a checkpoint is not a model to publish."""
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent anywhere."""
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(staging_folder(self.savepoint.folder))
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            step = self.state.global_step
+            self.savepoint.complete(Path(self._get_output_dir(trial)) / f"checkpoint-{step}", step)
+        self.accelerator.wait_for_everyone()

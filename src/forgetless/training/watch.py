@@ -1,0 +1,97 @@
+"""What happens around an optimiser step.
+
+In: the training loop's calls. Out: gradients that are refused when they are not numbers, an evaluation and a
+checkpoint every so many steps, and every line of the log handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from forgetless.errors import NonFiniteLossError
+from forgetless.training.savepoint import Savepoint
+
+OnEvaluate = Callable[[PreTrainedModel, int, int], str | None]
+OnLog = Callable[[dict[str, Any]], None]
+OnStep = Callable[[int, int], None]
+
+
+class Watch(TrainerCallback):
+    """Evaluates, saves and logs.
+
+    Args:
+        savepoint: Knows the tokens drawn so far, and is told when a run stops early.
+        every_steps: Steps between two evaluations; the last step is always one.
+        on_evaluate: Called with the live model, the step and the tokens; a returned reason ends the run.
+        on_log: Called with every line of the log.
+        on_step: Called after every step with the steps done and the steps of the whole run.
+    """
+
+    def __init__(
+        self,
+        savepoint: Savepoint,
+        *,
+        every_steps: int,
+        on_evaluate: OnEvaluate,
+        on_log: OnLog | None = None,
+        on_step: OnStep | None = None,
+    ) -> None:
+        self._savepoint = savepoint
+        self._every_steps = every_steps
+        self._on_evaluate = on_evaluate
+        self._on_log = on_log
+        self._on_step = on_step
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Refuse gradients that are not numbers while the weights are still untouched.
+
+        A loss can be finite where its gradient is not; clipping then spreads one infinity over all weights.
+        """
+        gradients = [p.grad for p in kwargs["model"].parameters() if p.grad is not None]
+        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+            raise NonFiniteLossError(
+                f"the gradient of step {state.global_step + 1} is not a number; the weights are those of step "
+                f"{state.global_step}. Lower `training.learning_rate`, or look at the data of this step."
+            )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Evaluate where one is due, and have the state saved after it."""
+        if self._on_step is not None and state.is_world_process_zero:
+            self._on_step(state.global_step, state.max_steps)
+        if state.global_step % self._every_steps and state.global_step != state.max_steps:
+            return control
+        self._savepoint.stopped = self._evaluate(kwargs["model"], state, args)
+        control.should_log = True
+        control.should_save = True
+        control.should_training_stop = control.should_training_stop or self._savepoint.stopped is not None
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Hand a line about training on; the trainer's epoch means nothing here, for the stream has none."""
+        if self._on_log is not None and state.is_world_process_zero and logs and "loss" in logs:
+            self._on_log({"step": state.global_step, **{k: v for k, v in logs.items() if k != "epoch"}})
+
+    def _evaluate(self, model: PreTrainedModel, state: TrainerState, args: TrainingArguments) -> str | None:
+        """The first process measures; all of them hear whether to stop."""
+        reason: list[str | None] = [None]
+        if state.is_world_process_zero:
+            reason = [self._on_evaluate(model, state.global_step, self._savepoint.tokens)]
+        if args.world_size > 1:
+            broadcast_object_list(reason)
+        return reason[0]

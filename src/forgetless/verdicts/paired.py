@@ -1,0 +1,215 @@
+"""Two models' answers to the same items, turned into differences that a test may use.
+
+In go the item results of base and tuned model; out come aligned arrays with one entry for each statistical unit
+(an item, or a group of items that share a passage or template), in the base's order. All that is awkward about real
+results ends here: missing answers, ids that do not match, groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgetless.errors import TaskError
+from forgetless.records import ItemResult
+
+Floats = NDArray[np.float64]
+Counts = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifferences:
+    """Differences d = tuned − base on the same items, ready for a test.
+
+    Rule 5. Items that the base lacks are left out. A missing tuned answer is the worst case in `for_kept` and the
+    best case in `for_dropped`. Rule 12. Arrays have one entry for each group: the mean over its items, with
+    weight group size / largest size, so that weighted means are means over items.
+
+    Attributes:
+        for_kept: Differences, shape (units,), in [−1, 1], missing tuned answers as the worst case.
+        for_dropped: The same with missing answers as the best case.
+        base: Shape (units,), the base's mean scores in [0, 1].
+        weights: Shape (units,), in (0, 1]; all 1 without groups.
+        units: Ids of the groups (of the items, where they stand alone).
+        items: Judged items.
+        missing: Items among them that the tuned model has no score for.
+        left_out: Items not judged because the base has no score for them.
+        losses: Items on which the tuned model scores lower.
+        gains: Items on which it scores higher.
+        base_mean: Mean base score over the items that both answered; `None` without any.
+        tuned_mean: Mean tuned score over the same items.
+        binary: Whether every score is 0 or 1 and every unit is a single item.
+    """
+
+    for_kept: Floats
+    for_dropped: Floats
+    base: Floats
+    weights: Floats
+    units: tuple[str, ...]
+    items: int
+    missing: int
+    left_out: int
+    losses: int
+    gains: int
+    base_mean: float | None
+    tuned_mean: float | None
+    binary: bool
+
+    @property
+    def n(self) -> int:
+        """Statistical units: groups where items share one, else items."""
+        return len(self.units)
+
+    @property
+    def estimate(self) -> float | None:
+        """Mean difference over the items that both models answered."""
+        if self.base_mean is None or self.tuned_mean is None:
+            return None
+        return self.tuned_mean - self.base_mean
+
+    @property
+    def discordance(self) -> float:
+        """π, the mean of d² (weighted over groups): what `discordance` means wherever a test or a plan asks for it."""
+        if self.n == 0:
+            return 0.0
+        return float(np.sum((self.weights * self.for_kept) ** 2) / np.sum(self.weights))
+
+    @property
+    def weighted_for_dropped(self) -> Floats:
+        """Best-case differences scaled by their weights: their mean is below 0 just when the item-weighted mean is."""
+        return self.weights * self.for_dropped
+
+    def worst_counts(self) -> Counts:
+        """(losses, gains) with missing tuned answers as wrong; for binary scores."""
+        return int(np.sum(self.for_kept < 0)), int(np.sum(self.for_kept > 0))
+
+    def best_counts(self) -> Counts:
+        """(losses, gains) with missing tuned answers as right; for binary scores."""
+        return int(np.sum(self.for_dropped < 0)), int(np.sum(self.for_dropped > 0))
+
+
+def pair(
+    base: Sequence[ItemResult],
+    tuned: Sequence[ItemResult],
+    *,
+    largest_group: int | None = None,
+    symmetric: bool = False,
+) -> PairedDifferences:
+    """Aligns two models' results by item id, in the base's order.
+
+    Args:
+        base: The base's results; ids must be unique.
+        tuned: The tuned model's results, in any order; items that the base lacks are left out.
+        largest_group: Size of the largest group of the task, when only a block of it is given.
+        symmetric: Treat both models alike: a missing base answer counts as its worst and best case too, instead of
+            leaving the item out.
+
+    Raises:
+        TaskError: An id occurs twice, a score lies outside [0, 1], or a group is larger than `largest_group`.
+    """
+    tuned_scores = {item: _score(result) for item, result in _by_id(tuned, "tuned").items()}
+    rows = [(result, _score(result), tuned_scores.get(item)) for item, result in _by_id(base, "base").items()]
+    if symmetric:
+        known = {result.item_id for result in base}
+        rows += [(result, None, _score(result)) for result in tuned if result.item_id not in known]
+    judged = rows if symmetric else [row for row in rows if row[1] is not None]
+    base_low, base_high = _extremes([b for _, b, _ in judged])
+    tuned_low, tuned_high = _extremes([t for _, _, t in judged])
+    groups, index = _groups([result for result, _, _ in judged])
+    sizes = np.bincount(index, minlength=len(groups)).astype(np.float64)
+    observed = np.array([(b, t) for _, b, t in judged if b is not None and t is not None]).reshape(-1, 2)
+    change = observed[:, 1] - observed[:, 0]
+    scores = np.concatenate([base_low, base_high, tuned_low, tuned_high])
+    return PairedDifferences(
+        for_kept=_group_means(tuned_low - base_high, index, sizes),
+        for_dropped=_group_means(tuned_high - base_low, index, sizes),
+        base=_group_means(base_low, index, sizes),
+        weights=sizes / _largest(sizes, largest_group),
+        units=groups,
+        items=len(judged),
+        missing=len(judged) - len(observed),
+        left_out=len(rows) - len(judged),
+        losses=int(np.sum(change < 0)),
+        gains=int(np.sum(change > 0)),
+        base_mean=float(observed[:, 0].mean()) if len(observed) else None,
+        tuned_mean=float(observed[:, 1].mean()) if len(observed) else None,
+        binary=bool(np.all((scores == 0) | (scores == 1)) and np.all(sizes == 1) and (largest_group or 1) == 1),
+    )
+
+
+def subject_estimates(base: Sequence[ItemResult], tuned: Sequence[ItemResult]) -> Mapping[str, PairedDifferences]:
+    """Rule 12. Differences by subject of a fixed list: a diagnosis beside the verdict, never a test of its own."""
+    subjects = sorted({result.subject for result in base if result.subject})
+    return {subject: pair([result for result in base if result.subject == subject], tuned) for subject in subjects}
+
+
+def score_from_bits_per_byte(bits: float) -> float:
+    """Rule 10. Compression as a score in (0, 1]: 2^(−bits per byte), a chance per byte, so that bounded tests apply."""
+    return 2.0 ** -max(bits, 0.0)
+
+
+def group_id(result: ItemResult) -> str:
+    """The statistical unit of a result: its group, or the item itself where it has none."""
+    return result.group or result.item_id
+
+
+def _by_id(results: Iterable[ItemResult], whose: str) -> dict[str, ItemResult]:
+    found: dict[str, ItemResult] = {}
+    for result in results:
+        if result.item_id in found:
+            raise TaskError(
+                field=f"{whose} results",
+                value=result.item_id,
+                rule="An item may be answered only once; this id occurs twice.",
+                way_out="Remove duplicate items from the task, or give them different ids.",
+            )
+        found[result.item_id] = result
+    return found
+
+
+def _score(result: ItemResult) -> float | None:
+    if result.score is None or math.isnan(result.score):
+        return None
+    if not 0.0 <= result.score <= 1.0:
+        raise TaskError(
+            field=f"score of item {result.item_id}",
+            value=result.score,
+            rule="A score lies in [0, 1]; the tests rest on that range.",
+            way_out="Rescale the scorer, or return no score where there is none.",
+        )
+    return float(result.score)
+
+
+def _extremes(scores: Sequence[float | None]) -> tuple[Floats, Floats]:
+    """Scores with the missing ones at 0, and with the missing ones at 1."""
+    low = np.array([0.0 if score is None else score for score in scores])
+    high = np.array([1.0 if score is None else score for score in scores])
+    return low, high
+
+
+def _groups(results: Sequence[ItemResult]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Group ids in order of first appearance, and the position of each result's group among them."""
+    positions: dict[str, int] = {}
+    index = [positions.setdefault(group_id(result), len(positions)) for result in results]
+    return tuple(positions), np.array(index, dtype=np.int64)
+
+
+def _group_means(values: Floats, index: NDArray[np.int64], sizes: Floats) -> Floats:
+    means: Floats = np.bincount(index, weights=values, minlength=len(sizes)) / sizes
+    return means
+
+
+def _largest(sizes: Floats, announced: int | None) -> float:
+    found = float(sizes.max(initial=1.0))
+    if announced is not None and found > announced:
+        raise TaskError(
+            field="largest_group",
+            value=announced,
+            rule=f"A group has {found:.0f} items: bets on groups are scaled by the largest size, fixed in advance.",
+            way_out="Give the size of the task's largest group.",
+        )
+    return float(announced or found)

@@ -1,0 +1,213 @@
+"""What a number of items can show, before any are asked.
+
+In go items, level and discordance; out come the smallest drop that would be detected, the smallest margin that could be
+certified, the items a margin needs, and the drop that training may aim at. A task too small to tell says so here, not
+after hours of training.
+
+Normal approximations start each search; right-or-wrong scores are then finished with the exact distribution of the
+counts, using the very tests that will judge. Other scores are judged by betting, which needs about twice the items.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from forgetless.verdicts import binary
+from forgetless.verdicts.binary import floor_items
+
+ASSUMED_DISCORDANCE = 0.10
+"""Rule 20. π where none has been measured; whoever uses it says so."""
+
+POWER = 0.8
+"""The chance with which a plan wants to succeed."""
+
+_BETTING_COST = 2.0
+"""Items that betting needs for each item of an exact test, near the sizes that matter here."""
+
+_EXACT_CELLS = 250_000
+_TAIL = 1e-7
+
+
+def detectable_drop(
+    n: int, discordance: float = ASSUMED_DISCORDANCE, alpha: float = 0.05, *, exact: bool = True
+) -> float | None:
+    """Rule 18. The least drop that would be called dropped with a chance of .8.
+
+    Args:
+        n: Items (or groups).
+        discordance: π, the mean of d². A drop larger than π raises it.
+        alpha: The level in use, after any sharing out among capabilities.
+        exact: For right-or-wrong scores, the exact McNemar power; else the normal approximation with betting's cost.
+
+    Returns:
+        The drop as a share, or `None` when even losing everything would not show.
+    """
+    if not exact:
+        return _approximate_drop(n / _BETTING_COST, discordance, alpha)
+    if power_to_detect(n, 1.0, discordance, alpha) < POWER:
+        return None
+    low, high = 0.0, 1.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        enough = power_to_detect(n, middle, discordance, alpha) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def power_to_detect(n: int, drop: float, discordance: float, alpha: float) -> float:
+    """Exact chance that McNemar's test finds a true drop, summed over the number of discordant items."""
+    discordance = max(discordance, drop)
+    if discordance == 0:
+        return 0.0
+    discordant = _likely_counts(n, discordance)
+    # Fewest losses that reject, for each number of discordant items: one more than the quantile.
+    critical = stats.binom.isf(alpha, discordant, 0.5) + 1
+    found = stats.binom.sf(critical - 1, discordant, (discordance + drop) / (2 * discordance))
+    return float(np.sum(stats.binom.pmf(discordant, n, discordance) * found))
+
+
+def certifiable_margin(
+    n: int,
+    discordance: float = ASSUMED_DISCORDANCE,
+    alpha: float = 0.05,
+    *,
+    jointly: int = 1,
+    exact: bool = True,
+) -> float:
+    """Rule 19. The least margin at which a model that lost nothing would be called kept with a chance of .8.
+
+    Args:
+        n: Items (or groups).
+        discordance: π, the mean of d².
+        alpha: One-sided level.
+        jointly: C, the capabilities that must all be kept with that chance.
+        exact: For right-or-wrong scores; else the approximation with betting's cost.
+
+    Returns:
+        The margin as a share, at most 1.
+    """
+    target = POWER ** (1 / jointly)
+    floor = 1 - alpha ** (1 / n)
+    # Betting pays for not knowing the discordance even where nothing happens at all.
+    items = n if exact else n / _BETTING_COST
+    start = max(_z(alpha, target) * math.sqrt(discordance / items), 1 - alpha ** (1 / items))
+    if not exact or _cells(n, discordance) > _EXACT_CELLS:
+        return min(start, 1.0)
+    low, high = floor, 1.0
+    step = min(2 * start, 1.0)
+    if power_to_certify(n, step, discordance, alpha) >= target:
+        high = step
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2
+        enough = power_to_certify(n, middle, discordance, alpha) >= target
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def power_to_certify(n: int, margin: float, discordance: float, alpha: float, *, drop: float = 0.0) -> float:
+    """Exact chance that Tango's test with the gate calls a capability kept, over the trinomial of losses and gains.
+
+    Args:
+        n: Items.
+        margin: The most that it may drop.
+        discordance: π; a larger drop raises it.
+        alpha: One-sided level.
+        drop: What the capability truly dropped, as a share.
+    """
+    discordance = max(discordance, drop)
+    loss, gain = (discordance + drop) / 2, (discordance - drop) / 2
+    losses, gains = _likely_counts(n, loss)[:, None], _likely_counts(n, gain)[None, :]
+    rest = n - losses - gains
+    possible = rest >= 0
+    rest = np.maximum(rest, 0)
+    log_chance = (
+        special.gammaln(n + 1)
+        - special.gammaln(losses + 1)
+        - special.gammaln(gains + 1)
+        - special.gammaln(rest + 1)
+        + special.xlogy(losses, loss)
+        + special.xlogy(gains, gain)
+        + special.xlogy(rest, 1 - discordance)
+    )
+    kept = binary.keeps(losses, gains, n, margin=margin, alpha=alpha) & possible
+    return float(np.sum(np.exp(log_chance), where=kept))
+
+
+def items_to_certify(
+    margin: float,
+    discordance: float = ASSUMED_DISCORDANCE,
+    alpha: float = 0.05,
+    *,
+    jointly: int = 1,
+    exact: bool = True,
+) -> int:
+    """The items on the test part that `margin` needs, if nothing was lost: `certifiable_margin` read the other way.
+
+    The exact power is a saw-tooth in n; the answer lies on one of its teeth, within about 2 % of the least.
+    """
+    target = POWER ** (1 / jointly)
+    approximate = _z(alpha, target) ** 2 * discordance / margin**2
+    floor = floor_items(margin, alpha)
+    if not exact or _cells(int(approximate), discordance) > _EXACT_CELLS:
+        return math.ceil(max(approximate * (1 if exact else _BETTING_COST), floor))
+    low, high = floor - 1, max(floor, math.ceil(2 * approximate))
+    while power_to_certify(high, margin, discordance, alpha) < target:
+        high *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = power_to_certify(middle, margin, discordance, alpha) >= target
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def training_budget(
+    margin: float,
+    n_test: int,
+    discordance: float = ASSUMED_DISCORDANCE,
+    alpha: float = 0.05,
+    *,
+    jointly: int = 1,
+) -> float:
+    """Rule 15. The drop that training may aim at: max(0, m − (z_{1−α} + z_{.8^(1/C)})·√(π/n)).
+
+    Aiming at the margin itself ends undecided. Where the budget is 0 the test part is too small for the margin.
+    """
+    error = _z(alpha, POWER ** (1 / jointly)) * math.sqrt(discordance / n_test)
+    return max(0.0, margin - error)
+
+
+def _z(alpha: float, power: float) -> float:
+    return float(stats.norm.isf(alpha) + stats.norm.ppf(power))
+
+
+def _approximate_drop(n: float, discordance: float, alpha: float) -> float | None:
+    """Fixed point of δ = (z_{1−α}√π + z_.8 √(π − δ²))/√n, with π raised to δ where δ exceeds it."""
+    z_level, z_power = float(stats.norm.isf(alpha)), float(stats.norm.ppf(POWER))
+    low, high = 0.0, 1.0
+
+    def enough(drop: float) -> bool:
+        pi = max(discordance, drop)
+        return drop * math.sqrt(n) >= z_level * math.sqrt(pi) + z_power * math.sqrt(max(pi - drop**2, 0.0))
+
+    if not enough(high):
+        return None
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _likely_counts(n: int, chance: float) -> NDArray[np.int64]:
+    """The counts of Bin(n, chance) outside of which next to nothing happens."""
+    if chance <= 0:
+        return np.zeros(1, dtype=np.int64)
+    return np.arange(stats.binom.ppf(_TAIL, n, chance), stats.binom.isf(_TAIL, n, chance) + 1).astype(np.int64)
+
+
+def _cells(n: int, discordance: float) -> float:
+    """Size of the grid of likely (losses, gains)."""
+    return (10.4 * math.sqrt(n * discordance / 2)) ** 2 + 1

@@ -1,0 +1,244 @@
+"""A verdict that is reached as soon as it may be: items come in random order, block by block.
+
+In go successive blocks of both models' results; out comes the verdict so far, and the word when to stop asking. The
+order must be random and fixed beforehand: then each further block is a fresh draw, and the bets may be looked at after
+every item without paying for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgetless.errors import TaskError
+from forgetless.records import ItemResult, Verdict
+from forgetless.verdicts import binary as counts
+from forgetless.verdicts.betting import BettingTest
+from forgetless.verdicts.evidence import Evidence, bounds
+from forgetless.verdicts.outcome import settle, settle_all, unsettled
+from forgetless.verdicts.paired import PairedDifferences, group_id, pair
+from forgetless.verdicts.terms import Terms
+
+BETTING_SHARE = 0.2
+"""Rule 8. Share of α that the bets may spend while sampling, when the rest waits for one look at the planned end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """The four hypotheses that are bet against, item by item, each at level `alpha` but the last."""
+
+    alpha: float
+    kept: BettingTest
+    """"The mean difference is at most −margin"; rejecting it shows that the capability is kept."""
+    beyond: BettingTest
+    """"It is at least −margin"; rejecting it shows a drop beyond the margin."""
+    drop: BettingTest
+    """"It is at least −noise"; rejecting it shows a drop."""
+    present: BettingTest
+    """"The base scores at most chance + margin"; rejecting it shows that there is something to keep (rule 12b)."""
+
+    @classmethod
+    def on(cls, terms: Terms, alpha: float) -> _Tests:
+        def test(mu0: float) -> BettingTest:
+            return BettingTest(mu0, alpha=alpha, margin=terms.margin, discordance=terms.discordance)
+
+        # Scores s in [0, 1] are bet on as 2s − 1; knowing the discordance does not help there.
+        present = BettingTest(2 * (terms.chance + terms.margin) - 1, alpha=terms.alpha, margin=terms.margin)
+        return cls(alpha, kept=test(-terms.margin), beyond=test(terms.margin), drop=test(terms.noise), present=present)
+
+    def stop_within(self, block: PairedDifferences, *, seen: int, floor: int) -> int | None:
+        """How many units of the block to take when these tests stop within it, else `None`."""
+        kept = _ever(self.kept, self.kept.path(block.for_kept, block.weights))
+        present = _ever(self.present, self.present.path(2 * block.base - 1, block.weights))
+        beyond = _ever(self.beyond, self.beyond.path(-block.for_dropped, block.weights))
+        n = seen + np.arange(1, block.n + 1)
+        stops = np.flatnonzero((kept & present & (n >= floor)) | (beyond & (n >= 2)))
+        return int(stops[0]) + 1 if len(stops) else None
+
+    def bet(self, block: PairedDifferences, taken: int) -> None:
+        """Places the bets on the first `taken` units of the block."""
+        weights = block.weights[:taken]
+        self.kept.update(block.for_kept[:taken], weights)
+        self.beyond.update(-block.for_dropped[:taken], weights)
+        self.drop.update(-block.for_dropped[:taken], weights)
+        self.present.update(2 * block.base[:taken] - 1, weights)
+
+
+class SequentialJudge:
+    """Rule 3. Judges one capability while its items come in, and stops on kept, on U < −m, or when they run out.
+
+    A measurable drop within the margin (U < 0) never stops it: stopping there would decide small drops by a coin toss.
+    Items of a block that come after the stop are not counted. Once stopped the verdict is latched.
+
+    Rule 8. With `binary` scores the bets run at α/5, and at the planned end one look at Tango's bound with its gate
+    takes the other 0.8 α. Otherwise the bets have all of α.
+
+    Args:
+        capability: Its name.
+        margin: The most that it may drop (0.02 is 2 points).
+        planned_n: Items, or groups where items share one, that will be asked at most; fixed beforehand.
+        alpha: One-sided level.
+        chance: Score of guessing.
+        noise: Upper bound of the base's difference from itself.
+        discordance: Mean of d² on the dev part, to size the bets; `None` when not known.
+        binary: Whether every score is 0 or 1 and items stand alone. `None` lets the first block tell; should a later
+            block then differ, the bets go on with their share of α and the last look is left out.
+        largest_group: Size of the task's largest group. Groups must come whole, within one block.
+
+    Raises:
+        TaskError: Terms that cannot be judged, or from `update` results that break the arguments above.
+    """
+
+    def __init__(
+        self,
+        capability: str,
+        *,
+        margin: float,
+        planned_n: int,
+        alpha: float = 0.05,
+        chance: float = 0.0,
+        noise: float = 0.0,
+        discordance: float | None = None,
+        binary: bool | None = None,
+        largest_group: int = 1,
+    ) -> None:
+        self.terms = Terms(capability, margin, alpha, chance, noise, discordance)
+        self.planned_n = planned_n
+        self.binary = binary
+        self._must_be_binary = binary is True
+        self.decided = False
+        self._largest_group = largest_group
+        self._tests: _Tests | None = None
+        self._base: list[ItemResult] = []
+        self._tuned: list[ItemResult] = []
+        self._units: set[str] = set()
+        self._lower, self._upper = -1.0, 1.0
+        self.paired = pair([], [])
+        self.evidence: Evidence | None = None
+        self.verdict = unsettled(self.paired, None, self.terms, self._progress())
+
+    def update(self, base_results: Sequence[ItemResult], tuned_results: Sequence[ItemResult]) -> Verdict:
+        """Takes in the next block of items, answered by both models, and returns the verdict so far.
+
+        After the judge has decided, further blocks change nothing.
+        """
+        if self.decided:
+            return self.verdict
+        block = pair(base_results, tuned_results, largest_group=self._largest_group)
+        self._check(block, base_results)
+        self.binary = block.binary and self.binary is not False
+        tests = self._tests = self._tests or self._first_tests()
+        stop = tests.stop_within(block, seen=self.paired.n, floor=self.terms.floor)
+        taken = block.n if stop is None else stop
+        tests.bet(block, taken)
+        self._remember(base_results, tuned_results, None if stop is None else frozenset(block.units[:taken]))
+        self._tighten(tests)
+        if stop is not None:
+            return self._latch()
+        if len(self._units) >= self.planned_n:
+            return self.finish()
+        self.verdict = unsettled(self.paired, self.evidence, self.terms, self._progress())
+        return self.verdict
+
+    def finish(self) -> Verdict:
+        """Ends the sampling without a stop: the items have run out, or the time for them (never on seeing results)."""
+        if self.decided:
+            return self.verdict
+        if self.binary and self.evidence is not None:
+            self.evidence = self._last_look(self.evidence)
+        return self._latch()
+
+    def _latch(self) -> Verdict:
+        drop_shown = self.evidence is not None and self.evidence.drop_p <= self.terms.alpha
+        self.verdict = settle(self.paired, self.evidence, self.terms, drop_shown=drop_shown)
+        self.decided = True
+        return self.verdict
+
+    def _first_tests(self) -> _Tests:
+        return _Tests.on(self.terms, self.terms.alpha * (BETTING_SHARE if self.binary else 1.0))
+
+    def _remember(self, base: Sequence[ItemResult], tuned: Sequence[ItemResult], only: frozenset[str] | None) -> None:
+        taken = [result for result in base if only is None or group_id(result) in only]
+        ids = {result.item_id for result in taken}
+        self._base += taken
+        self._tuned += [result for result in tuned if result.item_id in ids]
+        self._units |= {group_id(result) for result in taken}
+        self.paired = pair(self._base, self._tuned, largest_group=self._largest_group)
+
+    def _tighten(self, tests: _Tests) -> None:
+        """Bounds that hold at all times at once may be intersected: the tightest so far stays."""
+        if self.paired.n < 2:
+            return
+        lower, upper = bounds(self.paired, self.terms, tests.alpha, by="betting")
+        self._lower, self._upper = max(self._lower, lower), min(self._upper, upper)
+        # A rejection between the ends of two blocks is a bound too: just inside the rejected mean.
+        if tests.kept.rejected:
+            self._lower = max(self._lower, math.nextafter(-self.terms.margin, 1.0))
+        if tests.drop.rejected:
+            self._upper = min(self._upper, math.nextafter(-self.terms.noise, -1.0))
+        if tests.beyond.rejected:
+            self._upper = min(self._upper, math.nextafter(-self.terms.margin, -1.0))
+        self.evidence = Evidence(
+            lower=self._lower,
+            upper=self._upper,
+            interval=bounds(self.paired, self.terms, self.terms.alpha / 2, by="betting"),
+            drop_p=min(1.0, tests.drop.p_value * self.terms.alpha / tests.alpha),
+            present=tests.present.rejected,
+            method="hybrid" if self.binary else "betting",
+        )
+
+    def _last_look(self, evidence: Evidence) -> Evidence:
+        """Rule 8. The one look at the counts, with the share of α that the bets have left."""
+        share = 1 - BETTING_SHARE
+        lower, upper = bounds(self.paired, self.terms, share * self.terms.alpha, by="binary")
+        exact = counts.drop_p_value(*self.paired.best_counts(), self.paired.n, noise=self.terms.noise)
+        return Evidence(
+            lower=max(evidence.lower, lower),
+            upper=min(evidence.upper, upper),
+            interval=evidence.interval,
+            drop_p=min(evidence.drop_p, exact / share),
+            present=evidence.present,
+            method=evidence.method,
+        )
+
+    def _progress(self) -> str:
+        return f"{len(self._units)} of {self.planned_n} {'items' if self._largest_group == 1 else 'groups'} seen"
+
+    def _check(self, block: PairedDifferences, base_results: Sequence[ItemResult]) -> None:
+        again = self._units & {group_id(result) for result in base_results}
+        if again:
+            raise TaskError(
+                field=f"{self.terms.capability}.items",
+                value=sorted(again)[0],
+                rule="An item or group was given in two blocks; each is one bet.",
+                way_out="Give each group whole, in one block, and each item once.",
+            )
+        if self._must_be_binary and not block.binary:
+            raise TaskError(
+                field=f"{self.terms.capability}.binary",
+                value=True,
+                rule="A score is neither 0 nor 1, or items share a group.",
+                way_out="Judge this capability with `binary=False`.",
+            )
+
+
+def settle_together(judges: Sequence[SequentialJudge]) -> list[Verdict]:
+    """Rule 2. Final verdicts of several judges, with Holm's step-down over all of them for `dropped`.
+
+    Ends the sampling of those that are still undecided.
+    """
+    for judge in judges:
+        judge.finish()
+    return settle_all(
+        [judge.paired for judge in judges], [judge.evidence for judge in judges], [judge.terms for judge in judges]
+    )
+
+
+def _ever(test: BettingTest, path: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """For each further item, whether the test has rejected by then."""
+    rejected: NDArray[np.bool_] = np.logical_or.accumulate(path >= test.log_threshold) | test.rejected
+    return rejected

@@ -1,0 +1,55 @@
+"""Outputs against references."""
+
+from __future__ import annotations
+
+import pytest
+
+from forgetless.errors import TaskError
+from forgetless.tasks.matching import Match, check_reference, matcher
+
+
+@pytest.mark.parametrize(
+    ("match", "output", "reference", "right"),
+    [
+        ("exact", " yes\n", "yes", True),
+        ("exact", "Ｙes", "Yes", True),
+        ("exact", "yes.", "yes", False),
+        ("exact", "", "yes", False),
+        ("number", "the answer is 15", "5", False),
+        ("number", "the answer is 5.0 apples", "5", True),
+        ("number", "0.5", "1/2", True),
+        ("number", "-5", "5", False),
+        ("number", "I do not know", "5", False),
+        ("number", "", "0", False),
+        ("json", '{"b": [1, 2], "a": "x"}', '{"a": "x", "b": [1, 2]}', True),
+        ("json", '```json\n{"a": 1}\n```', '{"a": 1.0}', True),
+        ("json", '{"a": true}', '{"a": 1}', False),
+        ("json", '{"a": [2, 1]}', '{"a": [1, 2]}', False),
+        ("json", '{"a": 1, "b": 2}', '{"a": 1}', False),
+        ("json", 'Here: {"a": 1}', '{"a": 1}', False),
+        ("json", '{"a": 1', '{"a": 1}', False),
+        ("json", "[" * 100_000, "[]", False),
+        ("json", "NaN", "null", False),
+        ("json", "", "null", False),
+    ],
+)
+def test_outputs_are_right_or_wrong(match: Match, output: str, reference: str, right: bool) -> None:
+    assert matcher(match)(output, reference) is right
+
+
+def test_a_regex_compares_its_first_group_or_the_whole_match() -> None:
+    assert matcher("regex", pattern=r"Answer: (\w+)")("Well. Answer: B!", "B")
+    assert matcher("regex", pattern=r"[A-D]")("C, surely", "C")
+    assert not matcher("regex", pattern=r"Answer: (\w+)")("B", "B")
+    assert not matcher("regex", pattern=r"x(y)?")("x", "y")
+
+
+def test_a_broken_pattern_is_refused() -> None:
+    with pytest.raises(TaskError, match="not a regular expression"):
+        matcher("regex", pattern="(")
+
+
+@pytest.mark.parametrize(("match", "reference"), [("number", "none"), ("json", "{a}"), ("exact", " "), ("regex", "")])
+def test_a_reference_that_nothing_could_match_is_refused(match: Match, reference: str) -> None:
+    with pytest.raises(TaskError, match="items:7"):
+        check_reference(match, reference, origin="items:7", field="answer")

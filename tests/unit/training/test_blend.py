@@ -1,0 +1,51 @@
+"""Rows to a plan and a stream."""
+
+from __future__ import annotations
+
+from forgetless.recipe import Recipe
+from forgetless.records import Message, Row
+from forgetless.tokens import ChatFormat
+from forgetless.training import blend
+from training_kit import tiny_tokenizer
+
+
+def row(number: int, words: int, source: str) -> Row:
+    said = " ".join(f"w{(number + i) % 50}" for i in range(words))
+    return Row(f"{source}-{number}", source, (Message("user", said), Message("assistant", f"w{number}", trained=True)))
+
+
+def recipe(**training: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "test",
+            "model": {"path": "model"},
+            "sources": {"bank": {"kind": "domain", "share": 0.6, "files": ["x.jsonl"]}},
+            "replay": {"share": 0.4, "rows": 10},
+            "training": {"max_length_tokens": 24, "batch_rows": 2, "steps": 5, **training},
+        }
+    )
+
+
+def test_streams_follow_the_recipe_and_rejects_are_named() -> None:
+    rows = {"bank": [row(i, 3, "bank") for i in range(12)] + [row(99, 40, "bank")]}
+    replay = [row(i, 4, "replay") for i in range(10)]
+    blended = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe())
+    assert blended.kinds == ("domain", "replay")
+    assert [share.source for share in blended.plan.shares] == ["bank", "replay"]
+    assert [len(documents) for documents in blended.documents] == [12, 10]
+    assert [reject.row_id for reject in blended.rejects["bank"]] == ["bank-99"]
+    assert blended.rejects["replay"] == ()
+    assert blended.plan.steps == 5
+    lengths = [len(blended.documents[s][d].input_ids) for s, d in blended.stream.next_batch()[0]]
+    assert 0 < sum(lengths) <= 24
+
+
+def test_the_fingerprint_follows_content_not_only_lengths() -> None:
+    replay = [row(i, 4, "replay") for i in range(10)]
+
+    def fingerprint(first: int) -> str:
+        rows = {"bank": [row(i, 3, "bank") for i in range(first, first + 12)]}
+        return blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe()).stream.fingerprint
+
+    assert fingerprint(0) == fingerprint(0)
+    assert fingerprint(0) != fingerprint(1)

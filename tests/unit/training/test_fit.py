@@ -1,0 +1,161 @@
+"""Runs from end to end on a tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from forgetless.errors import NonFiniteLossError, RecipeError, RunFolderError
+from forgetless.recipe import TrainingSettings
+from forgetless.training import checkpoint_model, fit, latest_resumable
+from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model, weights, with_lora
+
+PROBE = torch.tensor([[5, 9, 20, 33, 7]])
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=PROBE).logits
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, with_lora(SETTINGS)], ids=["full", "lora"])
+def test_a_run_evaluates_logs_saves_and_leaves_the_base_alone(settings: TrainingSettings, tmp_path: Path) -> None:
+    looks, logs, bar, live = [], [], [], {}
+
+    def on_evaluate(model: PreTrainedModel, step: int, tokens: int) -> None:
+        looks.append((step, tokens))
+        model.eval()
+        live[step] = logits(model)
+
+    base = loaded()
+    before = logits(base.model)
+    result = fit(
+        base,
+        blended(("domain", "replay")),
+        **fit_arguments(
+            settings,
+            tmp_path,
+            every_steps=5,
+            on_evaluate=on_evaluate,
+            on_log=logs.append,
+            on_step=lambda *done: bar.append(done),
+        ),
+    )
+    assert result.steps == 12
+    assert result.stopped is None
+    assert [step for step, _ in looks] == [5, 10, 12]
+    assert looks[-1][1] == result.tokens == logs[-1]["tokens"]
+    assert bar == [(step, 12) for step in range(1, 13)]
+    assert [line["step"] for line in logs] == [5, 10, 12]
+    expected = {"loss", "ce", "kl", "entropy", "learning_rate", "grad_norm", "tokens_domain", "tokens_replay"}
+    assert expected <= logs[0].keys()
+    assert logs[-1]["ce"] < logs[0]["ce"]
+    assert torch.equal(logits(base.model), before)
+    for step in (5, 12):
+        saved = checkpoint_model(base, tmp_path, step, settings)
+        assert type(saved) is type(base.model)
+        torch.testing.assert_close(logits(saved), live[step], rtol=1e-5, atol=1e-6)
+    assert torch.equal(logits(checkpoint_model(base, tmp_path, 0, settings)), before)
+    assert not torch.equal(live[5], before)
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path))
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "it/s" not in captured.err
+
+
+def test_a_reason_stops_the_run_after_its_checkpoint(tmp_path: Path) -> None:
+    arguments = fit_arguments(SETTINGS, tmp_path, on_evaluate=lambda model, step, tokens: "sorting dropped")
+    result = fit(loaded(), blended(), **arguments)
+    assert (result.steps, result.stopped) == (4, "sorting dropped")
+    again = fit(loaded(), blended(), **{**arguments, "resume": latest_resumable(tmp_path)})
+    assert (again.steps, again.stopped, again.tokens) == (4, "sorting dropped", result.tokens)
+
+
+def test_a_finished_run_is_not_trained_on(tmp_path: Path) -> None:
+    arguments = fit_arguments(SETTINGS, tmp_path)
+    first = fit(loaded(), blended(), **arguments)
+    looks: list[int] = []
+    arguments["on_evaluate"] = lambda model, step, tokens: looks.append(step)
+    again = fit(loaded(), blended(), **{**arguments, "resume": latest_resumable(tmp_path)})
+    assert (again.steps, again.tokens) == (first.steps, first.tokens)
+    assert looks == []
+
+
+def test_kl_holds_the_model_to_the_base(tmp_path: Path) -> None:
+    distance = {}
+    for weight in (0.0, 30.0):
+        settings = SETTINGS.model_copy(update={"kl_weight": weight, "kl_tokens": "all", "steps": 30})
+        mixed = blended(settings=settings)
+        fit(loaded(), mixed, **fit_arguments(settings, tmp_path / str(weight), every_steps=30))
+        model = checkpoint_model(loaded(), tmp_path / str(weight), 30, settings)
+        base, total = tiny_model(), 0.0
+        for document in mixed.documents[1]:
+            ids = torch.tensor([document.input_ids])
+            with torch.no_grad():
+                p, q = (torch.log_softmax(m(input_ids=ids).logits, -1) for m in (model, base))
+            total += float((q.exp() * (q - p)).sum())
+        distance[weight] = total
+    assert distance[30.0] < 0.3 * distance[0.0]
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.7])
+def test_a_loss_that_is_not_a_number_stops_before_the_update(kl_weight: float, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"kl_weight": kl_weight})
+    held: dict[str, Any] = {}
+
+    def poison(model: PreTrainedModel, step: int, tokens: int) -> None:
+        model.get_input_embeddings().weight.data[:, 0] = float("inf")
+        held.update(model=model, weights={n: p.detach().clone() for n, p in model.named_parameters()})
+
+    with pytest.raises(NonFiniteLossError, match="step 5"):
+        fit(loaded(), blended(), **fit_arguments(settings, tmp_path, on_evaluate=poison))
+    assert all(torch.equal(p, held["weights"][n]) for n, p in held["model"].named_parameters())
+
+
+def test_a_gradient_that_is_not_a_number_stops_before_the_update(tmp_path: Path) -> None:
+    held: dict[str, Any] = {}
+
+    def poison(model: PreTrainedModel, step: int, tokens: int) -> None:
+        model.model.norm.weight.register_hook(lambda gradient: gradient * float("inf"))
+        held.update(model=model, weights={n: p.detach().clone() for n, p in model.named_parameters()})
+
+    with pytest.raises(NonFiniteLossError, match="gradient of step 5"):
+        fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path, on_evaluate=poison))
+    assert all(torch.equal(p, held["weights"][n]) for n, p in held["model"].named_parameters())
+
+
+def test_a_new_run_refuses_an_old_runs_checkpoints(tmp_path: Path) -> None:
+    fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path))
+    with pytest.raises(RunFolderError):
+        fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path))
+
+
+def test_other_data_are_refused_on_resuming(tmp_path: Path) -> None:
+    fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path))
+    with pytest.raises(RunFolderError):
+        fit(loaded(), blended(seed=4), **fit_arguments(SETTINGS, tmp_path, resume=latest_resumable(tmp_path)))
+
+
+@pytest.mark.parametrize(("targets", "rule"), [(["nowhere"], "q_proj"), (["lm_head"], "head")])
+def test_adapter_targets_that_do_not_fit_are_named(targets: list[str], rule: str, tmp_path: Path) -> None:
+    settings = with_lora(SETTINGS)
+    settings = settings.model_copy(update={"lora": settings.lora.model_copy(update={"target_modules": targets})})
+    with pytest.raises(RecipeError, match=rule):
+        fit(loaded(tiny_model(tie_word_embeddings=False)), blended(), **fit_arguments(settings, tmp_path))
+
+
+def test_bfloat16_keeps_float32_weights(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"precision": "bfloat16", "steps": 4})
+    base = loaded(tiny_model().to(torch.bfloat16))
+    logs: list[dict[str, Any]] = []
+    fit(base, blended(settings=settings), **fit_arguments(settings, tmp_path, on_log=logs.append))
+    assert all(tensor.dtype == torch.float32 for tensor in weights(tmp_path / "step-4").values())
+    assert checkpoint_model(base, tmp_path, 4, settings).dtype == torch.bfloat16
+    assert 0.0 <= logs[-1]["kl"] < 0.05

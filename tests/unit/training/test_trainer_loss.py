@@ -1,0 +1,132 @@
+"""The loss of a step against one written out document by document with full logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
+
+from forgetless.recipe import TrainingSettings
+from forgetless.training.blend import Blend
+from forgetless.training.fit import _trainer
+from forgetless.training.savepoint import Savepoint
+from forgetless.training.trainer import RetentionTrainer
+from forgetless.training.watch import Watch
+from training_kit import SETTINGS, blended, loaded, tiny_model, with_lora
+
+KINDS = ("domain", "replay", "text")
+
+
+def trainer_of(mixed: Blend, settings: TrainingSettings, folder: Path, base: PreTrainedModel) -> RetentionTrainer:
+    savepoint = Savepoint(folder, mixed.stream, dict)
+    watch = Watch(savepoint, every_steps=4, on_evaluate=lambda model, step, tokens: None)
+    trainer = _trainer(loaded(base), mixed, settings, savepoint, watch, 4, 5)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return trainer
+
+
+def step_loss(trainer: RetentionTrainer, accumulate: int) -> torch.Tensor:
+    """Loss of one optimiser step, its gradients left on the parameters."""
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = accumulate
+    batches, items = trainer.get_batch_samples(iter(trainer.get_train_dataloader()), accumulate, torch.device("cpu"))
+    losses = [trainer.compute_loss(trainer.model, batch, num_items_in_batch=items) for batch in batches]
+    total = torch.stack(losses).sum()
+    total.backward()
+    return total.detach()
+
+
+def slow_loss(
+    student: torch.nn.Module, base: torch.nn.Module, mixed: Blend, settings: TrainingSettings
+) -> torch.Tensor:
+    ce, kl = [], []
+    for _ in range(settings.accumulate_batches):
+        for stream, index in (document for packed in mixed.stream.next_batch() for document in packed):
+            document = mixed.documents[stream][index]
+            ids = torch.tensor([document.input_ids])
+            logits = torch.log_softmax(student(input_ids=ids).logits[0, :-1], -1)
+            labels = torch.tensor(document.labels[1:])
+            if mixed.kinds[stream] == "replay":
+                with torch.no_grad():
+                    target = torch.log_softmax(base(input_ids=ids).logits[0, :-1], -1)
+                divergence = (target.exp() * (target - logits)).sum(-1)
+                kl.extend(divergence if settings.kl_tokens == "all" else divergence[labels != -100])
+            else:
+                ce.extend(-logits[i, label] for i, label in enumerate(labels) if label != -100)
+    return torch.stack(ce).mean() + settings.kl_weight * torch.stack(kl).mean()
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("kl_tokens", ["answer", "all"])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_loss_and_gradients_are_those_of_the_formula(
+    accumulate: int, kl_tokens: str, method: str, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"accumulate_batches": accumulate, "kl_tokens": kl_tokens})
+    settings = with_lora(settings, dropout=0.0) if method == "lora" else settings
+    trainer = trainer_of(blended(KINDS, settings=settings), settings, tmp_path, tiny_model())
+    found = step_loss(trainer, accumulate)
+    gradients = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
+    trainer.model.zero_grad()
+    expected = slow_loss(trainer.model, tiny_model(), blended(KINDS, settings=settings), settings)
+    expected.backward()
+    slow = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
+    assert len(gradients) == len(slow) > 0
+    for got, want in zip(gradients, slow, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_logged_means_are_those_of_the_tokens(tmp_path: Path) -> None:
+    trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model())
+    loss = float(step_loss(trainer, 1))
+    means = trainer.tally.drain(lambda tensor: tensor)
+    assert means.keys() == {"ce", "kl", "entropy"}
+    assert means["ce"] + SETTINGS.kl_weight * means["kl"] == pytest.approx(loss, rel=1e-5)
+    assert trainer.tally.drain(lambda tensor: tensor) == {}
+
+
+def test_gradient_checkpointing_changes_no_loss(tmp_path: Path) -> None:
+    losses = []
+    for checkpointing in (False, True):
+        settings = SETTINGS.model_copy(update={"gradient_checkpointing": checkpointing})
+        trainer = trainer_of(blended(KINDS), settings, tmp_path, tiny_model())
+        losses.append(step_loss(trainer, 1))
+    assert torch.equal(losses[0], losses[1])
+
+
+def test_without_packing_the_loss_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
+    monkeypatch.setattr("forgetless.training.fit.documents_stay_apart", lambda model: False)
+    alone = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
+    torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_experts_keep_their_balancing_loss(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = MixtralConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        num_local_experts=2,
+        output_router_logits=True,
+        router_aux_loss_coef=0.5,
+        bos_token_id=2,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    base = MixtralForCausalLM(config).eval()
+    trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, base)
+    with_balance = step_loss(trainer, 1)
+    means = trainer.tally.drain(lambda tensor: tensor)
+    balance = float(with_balance) - means["ce"] - SETTINGS.kl_weight * means["kl"]
+    assert 0.5 < balance / 0.5 < 4.0  # the balancing loss of two experts lies near its minimum, 2 chosen of 2

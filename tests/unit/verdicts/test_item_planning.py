@@ -1,0 +1,97 @@
+"""Plans against enumeration, simulation and the table of items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from forgetless.verdicts import (
+    certifiable_margin,
+    detectable_drop,
+    items_to_certify,
+    power_to_certify,
+    power_to_detect,
+    training_budget,
+)
+from forgetless.verdicts.binary import keeps, mcnemar_p
+
+
+def trinomial(n, loss, gain):
+    counts = np.array([(b, c) for b in range(n + 1) for c in range(n + 1 - b)])
+    b, c = counts.T
+    return b, c, stats.multinomial.pmf(np.column_stack([b, c, n - b - c]), n, [loss, gain, 1 - loss - gain])
+
+
+@pytest.mark.parametrize(("discordance", "drop"), [(0.1, 0.0), (0.2, 0.05), (0.05, 0.05), (0.3, 0.1)])
+def test_powers_agree_with_enumeration(discordance, drop):
+    n = 110
+    b, c, chance = trinomial(n, (discordance + drop) / 2, (discordance - drop) / 2)
+    kept = chance[keeps(b, c, n, margin=0.06, alpha=0.05)].sum()
+    assert power_to_certify(n, 0.06, discordance, 0.05, drop=drop) == pytest.approx(kept, abs=1e-5)
+    dropped = sum(p for x, y, p in zip(b, c, chance, strict=True) if mcnemar_p(int(x), int(y)) <= 0.05)
+    assert power_to_detect(n, drop, discordance, 0.05) == pytest.approx(dropped, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("margin", "discordance", "items"),
+    [
+        (0.01, 0.02, 1360),
+        (0.01, 0.05, 3160),
+        (0.02, 0.02, 405),
+        (0.02, 0.05, 820),
+        (0.02, 0.1, 1570),
+        (0.03, 0.05, 390),
+    ],
+)
+def test_items_needed_agree_with_the_table(margin, discordance, items):
+    assert items_to_certify(margin, discordance) == pytest.approx(items, rel=0.03)
+    assert certifiable_margin(items, discordance) == pytest.approx(margin, rel=0.02)
+
+
+@pytest.mark.parametrize(("jointly", "items"), [(5, 2810), (10, 3350)])
+def test_joint_plans_need_more(jointly, items):
+    assert items_to_certify(0.02, 0.10, jointly=jointly) == pytest.approx(items, rel=0.03)
+
+
+def test_betting_plan_agrees_with_the_table():
+    assert items_to_certify(0.02, 0.05, exact=False) == pytest.approx(1550, rel=0.01)
+    assert certifiable_margin(1550, 0.05, exact=False) == pytest.approx(0.02, rel=0.01)
+
+
+def test_certifiable_margin_never_beats_the_floor():
+    assert certifiable_margin(149, 0.0) == pytest.approx(0.0199, abs=2e-4)
+    assert certifiable_margin(99, 0.0) == pytest.approx(1 - 0.05 ** (1 / 99), rel=1e-3)
+    assert certifiable_margin(3, 0.9) <= 1.0
+
+
+def test_large_plans_fall_back_to_the_formula():
+    assert certifiable_margin(2_000_000, 0.1) == pytest.approx(2.4865 * np.sqrt(0.1 / 2_000_000), rel=1e-3)
+    assert items_to_certify(0.0005, 0.1) == pytest.approx(2.4865**2 * 0.1 / 0.0005**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_detectable_drop_is_the_least_with_enough_power(n):
+    drop = detectable_drop(n, 0.1)
+    assert power_to_detect(n, drop, 0.1, 0.05) >= 0.8
+    assert power_to_detect(n, drop * 0.99, 0.1, 0.05) < 0.8
+    assert detectable_drop(n, 0.1, 0.01) > drop
+
+
+def test_detectable_drop_starts_from_the_formula():
+    drop = detectable_drop(20_000, 0.1)
+    formula = (1.6449 * np.sqrt(0.1) + 0.8416 * np.sqrt(0.1 - drop**2)) / np.sqrt(20_000)
+    assert drop == pytest.approx(formula, rel=0.02)
+    assert detectable_drop(40_000, 0.1, exact=False) == pytest.approx(formula, rel=0.01)
+
+
+def test_no_drop_is_detectable_on_a_handful_of_items():
+    assert detectable_drop(4, 0.1) is None
+    assert detectable_drop(1, 0.1, exact=False) is None
+    assert power_to_detect(100, 0.0, 0.0, 0.05) == 0.0
+
+
+def test_training_aims_below_the_margin_and_never_below_zero():
+    assert training_budget(0.03, 4000, 0.05) == pytest.approx(0.03 - 2.4865 * np.sqrt(0.05 / 4000), rel=1e-4)
+    assert training_budget(0.03, 4000, 0.05, jointly=5) < training_budget(0.03, 4000, 0.05)
+    assert training_budget(0.01, 100, 0.1) == 0.0
