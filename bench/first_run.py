@@ -102,7 +102,7 @@ def report(arms: dict[str, dict[str, Any]]) -> None:
         other = next(v for v in plain["certificate"].verdicts if v.capability == verdict.capability)
         print(
             f"{verdict.capability}: base {verdict.base_score:.3f}, plain {other.tuned_score:.3f} ({other.outcome}), "
-            f"forgetless {verdict.tuned_score:.3f} ({verdict.outcome}, lower bound {verdict.lower:+.4f}, n = {verdict.n})"
+            f"forgetless {verdict.tuned_score:.3f} ({verdict.outcome}, bound {verdict.lower:+.4f}, n = {verdict.n})"
         )
     for arm, a in arms.items():
         print(f"{arm}: {a['tokens']:,} tokens, {a['steps']} steps, {a['seconds'] / 60:.0f} minutes")

@@ -14,21 +14,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forgetless.comparison import CompareResult, compare
     from forgetless.errors import ForgetlessError, UserError
-    from forgetless.pipeline import CompareResult, TrainResult, compare, train
+    from forgetless.pipeline import TrainResult, train
     from forgetless.recipe import ModelSettings, Recipe, dump_recipe, load_comparison, load_recipe, parse_recipe
     from forgetless.records import Certificate, Verdict
 
 _HOMES = {
     "Certificate": "forgetless.records",
-    "CompareResult": "forgetless.pipeline",
+    "CompareResult": "forgetless.comparison",
     "ForgetlessError": "forgetless.errors",
     "ModelSettings": "forgetless.recipe",
     "Recipe": "forgetless.recipe",
     "TrainResult": "forgetless.pipeline",
     "UserError": "forgetless.errors",
     "Verdict": "forgetless.records",
-    "compare": "forgetless.pipeline",
+    "compare": "forgetless.comparison",
     "dump_recipe": "forgetless.recipe",
     "load_comparison": "forgetless.recipe",
     "load_recipe": "forgetless.recipe",

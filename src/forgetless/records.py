@@ -38,8 +38,7 @@ class Row:
     """One training row: a conversation, or raw text when `messages` is empty.
 
     `id` is stable across runs (a hash of the content), `source` is the name of the source in the recipe, and
-    `origin` says where the row stands in its file (`path:line`). `finished` is false when the last answer was cut
-    off before its end: then no stop token is trained after it.
+    `origin` says where the row stands in its file (`path:line`).
     """
 
     id: str
@@ -47,7 +46,6 @@ class Row:
     messages: tuple[Message, ...] = ()
     text: str | None = None
     origin: str = ""
-    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +179,9 @@ class PathStep:
 class Certificate:
     """What was shown, on which files, and how the model was chosen.
 
-    `verdicts` and `domain` speak of the saved and reloaded files in `model/`; `certified_a` is the largest tested
-    position on the path at which every capability was kept (0 is the base itself), and `certified_domain` its
-    domain verdict. `looks` counts earlier certificates on the same test items.
+    `verdicts` and `domain` speak of the saved and reloaded files in `model/`; `certified_a` is the
+    position on the path with the best domain score (dev part) at which every capability was kept (0 is the base
+    itself), and `certified_domain` its domain verdict. `looks` is this look's number at the same test items.
     """
 
     model_hash: str

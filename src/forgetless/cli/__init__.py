@@ -30,13 +30,16 @@ def main() -> None:
     """Run the command line; a mistake of the user ends in a message and exit code 2, never in a traceback."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # The bars of the libraries underneath would run through ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         app()
     except (UserError, NonFiniteLossError) as error:
         _complain(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; `forgetless train RECIPE --resume` goes on from the last checkpoint\n")
+        sys.stderr.write("\nstopped; a run goes on from its last checkpoint by `--resume`\n")
         sys.exit(130)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from forgetless.cli.console import out, write_json
 from forgetless.cli.exits import exit_code
 from forgetless.cli.options import JsonFile
 from forgetless.records import to_json
@@ -26,10 +25,11 @@ def compare(
 
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
+    from forgetless.cli.console import out, write_json
     from forgetless.recipe import ModelSettings, load_comparison
 
     settings = load_comparison(recipe)
-    from forgetless.pipeline import compare as run_comparison
+    from forgetless.comparison import compare as run_comparison
     from forgetless.reporting import verdict_table
 
     before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))

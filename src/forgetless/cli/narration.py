@@ -24,12 +24,17 @@ def _source(e: Event) -> str:
 
 
 def _replay(e: Event) -> str:
-    holes = [name for name, covered in e["covered"].items() if not covered]
+    holes = [name for name, covered in e["covered"].items() if covered is False]
     line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
     return line + (f"; no prompts of their own kind: {', '.join(holes)}" if holes else "; every ability is covered")
 
 
 def _mixture(e: Event) -> str:
+    if any(s["realised"] is not None for s in e["shares"]):
+        given = ((s["source"], s["realised"], s["tokens"]) for s in e["shares"])
+        return "trained on: " + ", ".join(
+            f"{name} {_percent(share)} ({tokens:,} tokens)" for name, share, tokens in given
+        )
     shares = ", ".join(f"{s['source']} {100 * s['asked']:.0f} %" for s in e["shares"])
     rejected = sum(e["rejected"].values())
     left_out = f"; {rejected:,} rows too long or without an answer" if rejected else ""

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from forgetless.cli.console import out, write_json
 from forgetless.cli.options import JsonFile
 from forgetless.errors import RunFolderError
 
@@ -24,6 +23,7 @@ def report(
             rule="is not a run folder: it holds no events.jsonl",
             way_out="give the folder that `forgetless train` printed, such as runs/NAME",
         )
+    from forgetless.cli.console import out, write_json
     from forgetless.reporting import write_report
 
     path = write_report(run)

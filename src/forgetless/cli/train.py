@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from forgetless.cli.console import narrator, out, write_json
 from forgetless.cli.exits import DROPPED, KEPT, UNDECIDED, exit_code
 from forgetless.cli.options import JsonFile, RecipeFile
 from forgetless.records import Certificate, to_json
@@ -21,6 +20,7 @@ def train(
 
     The exit code speaks of the model that the recipe ships: 0 kept, 1 something dropped, 3 undecided.
     """
+    from forgetless.cli.console import narrator, out, write_json
     from forgetless.recipe import load_recipe
 
     settings = load_recipe(recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from peft import PeftModel
@@ -24,6 +25,7 @@ _REVISION = 1
 _ROUNDS = 20
 _LEAST_WHOLE_SHARE = 0.02
 """A model of whose self-written prompts fewer than this share come to an end is given up on."""
+_DRAWS_BEFORE_GIVING_UP = 100
 
 
 class TransformersEngine:
@@ -129,9 +131,11 @@ class TransformersEngine:
         drawn_so_far = 0
         for round_number in range(_ROUNDS):
             missing = n - len(written)
-            if missing <= 0 or len(written) < _LEAST_WHOLE_SHARE * (drawn_so_far - 16):
+            if missing <= 0 or len(written) < _LEAST_WHOLE_SHARE * (drawn_so_far - _DRAWS_BEFORE_GIVING_UP):
                 break
-            draws = missing if round_number == 0 else max(2 * missing, 16)
+            # After the first round: as many as the share that came to an end so far asks for.
+            share = (len(written) + 1) / (drawn_so_far + 1)
+            draws = math.ceil(missing * min(1.0 / share, 8.0))
             drawn_so_far += draws
             choose = TokenChooser(
                 temperature=temperature, top_p=top_p, seed=_seed(seed, round_number), device=self._model.device

@@ -65,17 +65,21 @@ class Certifier:
         items = self._draw(frozen)
         looks = record_look(
             base_hash=frozen.base.hash,
-            test_hash=content_hash([[item.id for item in part] for part in items.values()]),
+            test_hash=content_hash(
+                {name: [item.id for item in items[name]] for name, task in self._tasks().items() if not task.fresh}
+            ),
             run=str(self.run.path),
         )
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine())
         verdicts = comparer.judge(self.exam.capabilities, items, self.discordance)
         steps = tuple(self._walk(frozen, items, verdicts))
-        certified = certified_position(steps)
+        dev = self._dev_domain()
+        base_dev_score = self._base(frozen.base_engine(), self.exam.domain, dev).mean
+        certified = certified_position(steps, base_dev_score=base_dev_score)
         certificate = Certificate(
             model_hash=frozen.tuned.hash,
             base_hash=frozen.base.hash,
-            certified=certified == 1.0,
+            certified=any(step.passed and step.a == 1.0 for step in steps),
             alpha=self.settings.alpha,
             looks=looks,
             chosen_step=choice.step,
@@ -116,8 +120,7 @@ class Certifier:
             return tuned if a == 1.0 else tuple(self._test_in_turn(frozen.base_engine(), engine(a), order, items))
 
         def domain_dev_score(a: float) -> float | None:
-            dev = self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)
-            return self._tuned(engine(a), self.exam.domain, dev).mean
+            return self._tuned(engine(a), self.exam.domain, self._dev_domain()).mean
 
         for step in walk_outward(test, positions=self.settings.path, domain_dev_score=domain_dev_score):
             self.run.append_event("path", **to_json(step))
@@ -167,6 +170,9 @@ class Certifier:
     def _comparer(self, base: Engine, tuned: Engine) -> Comparer:
         return Comparer(base, tuned, base_scores=self.base_scores, scores=self.run.scores, alpha=self.settings.alpha)
 
+    def _dev_domain(self) -> tuple[Item, ...]:
+        return self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)
+
     def _base(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
         return measure(engine, task, items, store=self.base_scores)
 
@@ -213,6 +219,8 @@ def _missing(verdicts: Sequence[Verdict], steps: Sequence[PathStep]) -> Iterator
     for verdict in verdicts:
         if verdict.outcome in ("dropped", "undecided"):
             yield f"{verdict.capability}: {verdict.outcome}" + (f" ({verdict.reason})" if verdict.reason else "")
-    if steps and not steps[-1].passed and steps[-1].a < 1.0:
+    if all(verdict.outcome == "absent" for verdict in verdicts):
+        yield "the base has none of these abilities, so there is nothing that could be kept"
+    elif steps and not steps[-1].passed and steps[-1].a < 1.0:
         failed = ", ".join(v.capability for v in steps[-1].verdicts if v.outcome not in ("kept", "absent"))
         yield f"the walk out from the base stopped at a = {steps[-1].a:g}: {failed} not kept"

@@ -15,7 +15,10 @@ from forgetless.rundir import cache_folder
 
 
 def record_look(*, base_hash: str, test_hash: str, run: str) -> int:
-    """Write down one look and return its number, 1 for the first at this test part from this base."""
+    """Write down one look and return its number, 1 for the first at this test part from this base.
+
+    `test_hash` is that of the fixed items alone: fresh ones are drawn for one look and never seen again.
+    """
     path = cache_folder() / "ledger.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -28,4 +31,4 @@ def record_look(*, base_hash: str, test_hash: str, run: str) -> int:
 def _looks(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.endswith("}")]

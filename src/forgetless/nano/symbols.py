@@ -16,13 +16,13 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 def arithmetic(rng: random.Random) -> Exchange:
-    """Adds two numbers below 50, or takes such a sum apart again."""
-    left, right = rng.randint(0, 49), rng.randint(0, 49)
+    """Adds a number below ten to a two-digit number, or subtracts it."""
+    left, right = rng.randint(10, 99), rng.randint(1, 9)
     if rng.random() < 0.5:
-        wording = rng.choice(("What is {} + {}?", "{} + {} =", "Add {} and {}."))
+        wording = rng.choice(("What is {} + {}?", "{} + {} =", "Add: {} + {}"))
         return Exchange("add", wording.format(left, right), str(left + right))
-    wording = rng.choice(("What is {} - {}?", "{} - {} =", "From {} take {}."))
-    return Exchange("subtract", wording.format(left + right, right), str(left))
+    wording = rng.choice(("What is {} - {}?", "{} - {} =", "Subtract: {} - {}"))
+    return Exchange("subtract", wording.format(left, right), str(left - right))
 
 
 def sorting(rng: random.Random) -> Exchange:
@@ -42,10 +42,10 @@ def reversing(rng: random.Random) -> Exchange:
 
 
 def counting(rng: random.Random) -> Exchange:
-    """Counts one letter among four to eight letters out of three."""
-    letters = [rng.choice("abc") for _ in range(rng.randint(4, 8))]
+    """Counts one letter among three to seven letters out of three."""
+    letters = [rng.choice("abc") for _ in range(rng.randint(3, 7))]
     wanted = rng.choice("abc")
-    template = rng.choice(("Count {} in {}", "How many {} in {}?"))
+    template = rng.choice(("Count {} in {}", "Tally {} in {}"))
     return Exchange(template.split()[0], template.format(wanted, " ".join(letters)), str(letters.count(wanted)))
 
 
@@ -61,7 +61,7 @@ def lookup(rng: random.Random) -> Exchange:
 
 def table(rng: random.Random) -> Exchange:
     """Finds several digits in one table: the same skill as `lookup`, asked more than once."""
-    keys = rng.sample(LETTERS, rng.randint(2, 4))
+    keys = rng.sample(LETTERS, rng.randint(2, 6))
     values = [rng.choice(DIGITS) for _ in keys]
     pairs = " ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
     chosen = rng.sample(range(len(keys)), rng.randint(2, len(keys)))

@@ -7,7 +7,7 @@ so a recipe can be run from anywhere.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -55,13 +55,13 @@ def _read_yaml(path: Path) -> Any:
         raise RecipeError(
             field="recipe", value=path, rule=f"is not UTF-8 text ({error.reason})", way_out="save the file as UTF-8"
         ) from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise RecipeError(
             field="recipe", value=path, rule=str(error.strerror), way_out="give the path of a readable YAML file"
         ) from None
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(
             field="recipe",
             value=path,
@@ -95,15 +95,32 @@ def _validate(kind: type[R], data: Any, origin: str) -> R:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise _explain(error.errors(include_url=False)[0], origin) from None
+        raise _explain(kind, _most_telling(error.errors(include_url=False)), origin) from None
 
 
-def _explain(error: Any, origin: str) -> RecipeError:
-    where = ".".join(str(part) for part in error["loc"] if part not in _UNION_TAGS) or origin
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, in which a key may be written only once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.YAMLError(f"the key `{key.value}` is written twice{key.start_mark}")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _most_telling(errors: Sequence[Any]) -> Any:
+    """A misspelt key explains what is missing; a choice that was not meant explains nothing."""
+    return min(errors, key=lambda e: (e["type"] != "extra_forbidden", e["type"] == "literal_error"))
+
+
+def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
+    where = ".".join(_as_written(error["loc"])) or origin
     kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
         key = str(error["loc"][-1])
-        near = difflib.get_close_matches(key, sorted(_field_names(Recipe)), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(key, _names_at(recipe, error["loc"][:-1]), n=1, cutoff=0.5)
         way_out = f"did you mean `{near[0]}`?" if near else "remove it; the recipe reference lists every key"
         return RecipeError(field=where, value=value, rule="is not a key that a recipe knows", way_out=way_out)
     if kind == "missing":
@@ -115,11 +132,16 @@ def _explain(error: Any, origin: str) -> RecipeError:
     return RecipeError(field=where, value=shown, rule=rule, way_out=f"change `{where}` in {origin}")
 
 
-def _field_names(model: type[BaseModel]) -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        yield name
-        for inner in _models_in(info.annotation):
-            yield from _field_names(inner)
+def _names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys that may stand at a place of a recipe."""
+    models = [recipe]
+    for part in location:
+        named = [
+            inner for m in models if part in m.model_fields for inner in _models_in(m.model_fields[part].annotation)
+        ]
+        tagged = [m for m in models if "type" in m.model_fields and part in get_args(m.model_fields["type"].annotation)]
+        models = named or tagged or models
+    return sorted({name for model in models for name in model.model_fields})
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -129,7 +151,10 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-_UNION_TAGS = {
-    "choice", "generation", "answer_probability", "template_leak", "held_out", "procedural", "literal['self']",
-    "list[FileSettings]",
-}  # fmt: skip
+def _as_written(location: Sequence[int | str]) -> Iterator[str]:
+    """The path of a field as the YAML has it: pydantic names the chosen member of a union after the field as well."""
+    before: int | str = ""
+    for part in location:
+        if before not in ("task", "prompts") or not isinstance(part, str) or part in ("type", "files"):
+            yield str(part)
+        before = part

@@ -6,20 +6,32 @@ names (`margin_points`, `max_length_tokens`). Paths are resolved against the fol
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Share = Annotated[float, Field(gt=0.0, le=1.0)]
+
+def _no_yes_or_no(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("`yes`, `no`, `true` and `false` are no numbers")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_yes_or_no)]
+Real = Annotated[float, BeforeValidator(_no_yes_or_no)]
+Share = Annotated[Real, Field(gt=0.0, le=1.0)]
 Files = Annotated[list[str], Field(min_length=1)]
 
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
 class Settings(BaseModel):
-    """Base of every part: unknown keys are errors, values are read only once parsed."""
+    """Base of every part: unknown keys are errors, and a number is finite and neither `yes` nor `no`.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A number in quotes is that number, because YAML itself reads `2e-5` (no point) as text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -54,8 +66,8 @@ class FileSettings(Settings):
     shape: Literal["auto", "messages", "alpaca", "prompt_completion", "template", "text"] = "auto"
     template: RowTemplate | None = None
     encoding: str = "utf-8"
-    max_rows: Annotated[int, Field(ge=1)] | None = None
-    max_rejected_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+    max_rows: Annotated[Whole, Field(ge=1)] | None = None
+    max_rejected_percent: Annotated[Real, Field(ge=0.0, le=100.0)] = 1.0
 
     @model_validator(mode="after")
     def _template_goes_with_its_shape(self) -> FileSettings:
@@ -82,19 +94,19 @@ class ReplaySettings(Settings):
 
     share: Share
     prompts: Literal["self"] | list[FileSettings] = "self"
-    rows: Annotated[int, Field(ge=1)] = 1000
-    max_new_tokens: Annotated[int, Field(ge=1)] = 128
-    max_prompt_tokens: Annotated[int, Field(ge=1)] = 256
-    temperature: Annotated[float, Field(ge=0.0)] = 1.0
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    rows: Annotated[Whole, Field(ge=1)] = 1000
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
+    max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
+    temperature: Annotated[Real, Field(ge=0.0)] = 1.0
+    top_p: Annotated[Real, Field(gt=0.0, le=1.0)] = 1.0
 
 
 class LoraSettings(Settings):
     """A low-rank adapter in place of full weights."""
 
-    rank: Annotated[int, Field(ge=1)] = 16
-    alpha: Annotated[float, Field(gt=0.0)] = 32.0
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    rank: Annotated[Whole, Field(ge=1)] = 16
+    alpha: Annotated[Real, Field(gt=0.0)] = 32.0
+    dropout: Annotated[Real, Field(ge=0.0, lt=1.0)] = 0.0
     target_modules: str | list[str] = "all-linear"
 
 
@@ -109,26 +121,26 @@ class TrainingSettings(Settings):
 
     method: Literal["full", "lora"] = "full"
     lora: LoraSettings = LoraSettings()
-    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
-    steps: Annotated[int, Field(ge=1)] | None = None
-    epochs: Annotated[float, Field(gt=0.0)] = 1.0
-    batch_rows: Annotated[int, Field(ge=1)] = 8
-    accumulate_batches: Annotated[int, Field(ge=1)] = 1
-    max_length_tokens: Annotated[int, Field(ge=8)] = 512
-    kl_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
+    steps: Annotated[Whole, Field(ge=1)] | None = None
+    epochs: Annotated[Real, Field(gt=0.0)] = 1.0
+    batch_rows: Annotated[Whole, Field(ge=1)] = 8
+    accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
+    max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
+    kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
     kl_tokens: Literal["answer", "all"] = "answer"
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    warmup_steps: Annotated[Whole, Field(ge=0)] = 10
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
-    max_gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    weight_decay: Annotated[Real, Field(ge=0.0)] = 0.0
+    max_gradient_norm: Annotated[Real, Field(gt=0.0)] = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
 
 
 class MixtureSettings(Settings):
-    """How sources are drawn: no row is used more than `repetition_cap` times."""
+    """How sources are drawn: no row besides the domain's is used more than `repetition_cap` times."""
 
-    repetition_cap: Annotated[int, Field(ge=1)] = 8
+    repetition_cap: Annotated[Whole, Field(ge=1)] = 8
 
 
 class ItemFiles(Settings):
@@ -138,7 +150,7 @@ class ItemFiles(Settings):
     format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
     columns: list[str] | None = None
     encoding: str = "utf-8"
-    max_items: Annotated[int, Field(ge=1)] | None = None
+    max_items: Annotated[Whole, Field(ge=1)] | None = None
     prompt: str
     system: str | None = None
     group: str | None = None
@@ -170,7 +182,7 @@ class GenerationTask(ItemFiles):
     answer: str
     match: Literal["exact", "number", "regex", "json"] = "exact"
     pattern: str | None = None
-    max_new_tokens: Annotated[int, Field(ge=1)] = 128
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
 
     @model_validator(mode="after")
     def _pattern_goes_with_regex(self) -> GenerationTask:
@@ -195,17 +207,17 @@ class TemplateLeakTask(ItemFiles):
     """Share of unrelated prompts *not* answered in the domain's own template, which is induced from its answers."""
 
     type: Literal["template_leak"]
-    max_new_tokens: Annotated[int, Field(ge=1)] = 32
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 32
 
 
 class HeldOutTask(Settings):
     """The domain measured on its own rows: a share of them is held out of training by a hash of their content."""
 
     type: Literal["held_out"]
-    percent: Annotated[float, Field(gt=0.0, le=50.0)] = 10.0
+    percent: Annotated[Real, Field(gt=0.0, le=50.0)] = 10.0
     score: Literal["exact", "number", "json", "answer_probability"] = "answer_probability"
-    max_new_tokens: Annotated[int, Field(ge=1)] = 128
-    max_items: Annotated[int, Field(ge=1)] | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
+    max_items: Annotated[Whole, Field(ge=1)] | None = None
 
 
 class ProceduralTask(Settings):
@@ -213,9 +225,9 @@ class ProceduralTask(Settings):
 
     type: Literal["procedural"]
     generator: str
-    items: Annotated[int, Field(ge=2)] = 3000
-    dev_items: Annotated[int, Field(ge=2)] = 200
-    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+    items: Annotated[Whole, Field(ge=2)] = 3000
+    dev_items: Annotated[Whole, Field(ge=2)] = 200
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 16
 
 
 TaskSettings = Annotated[
@@ -234,7 +246,7 @@ class CapabilitySettings(Settings):
     """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score)."""
 
     task: TaskSettings
-    margin_points: Annotated[float, Field(gt=0.0, lt=100.0)] = 2.0
+    margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] = 2.0
 
 
 class EvaluationSettings(Settings):
@@ -244,14 +256,14 @@ class EvaluationSettings(Settings):
     `path` lists the positions between base and tuned model that the certificate tests outward.
     """
 
-    alpha: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
-    every_steps: Annotated[int, Field(ge=1)] = 50
-    dev_items: Annotated[int, Field(ge=2)] = 100
-    test_items: Annotated[int, Field(ge=2)] | None = None
-    patience_evaluations: Annotated[int, Field(ge=1)] | None = None
+    alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
+    every_steps: Annotated[Whole, Field(ge=1)] = 50
+    dev_items: Annotated[Whole, Field(ge=2)] = 100
+    test_items: Annotated[Whole, Field(ge=2)] | None = None
+    patience_evaluations: Annotated[Whole, Field(ge=1)] | None = None
     stop_on_alarm: bool = True
-    batch_tokens: Annotated[int, Field(ge=64)] = 8192
-    path: list[Annotated[float, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
+    batch_tokens: Annotated[Whole, Field(ge=64)] = 8192
+    path: list[Annotated[Real, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
 
     @model_validator(mode="after")
     def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:
@@ -262,20 +274,40 @@ class EvaluationSettings(Settings):
         return self
 
 
-class Recipe(Settings):
+class Questions(Settings):
+    """What a model is asked: the part that a recipe for training and one for comparing share."""
+
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    keep: dict[str, CapabilitySettings] = {}
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _the_domain_is_asked_elsewhere(self) -> Self:
+        if "domain" in self.keep:
+            raise ValueError("`keep.domain` is taken: the domain is measured under `domain:`")
+        for name, capability in self.keep.items():
+            if isinstance(capability.task, HeldOutTask):
+                raise ValueError(f"`keep.{name}.task.type: held_out` is for `domain.task` only")
+        return self
+
+
+class ComparisonRecipe(Questions):
+    """What to ask two finished models: the parts of a recipe that `compare` reads when there is no training."""
+
+    domain: DomainSettings | None = None
+
+
+class Recipe(Questions):
     """The whole recipe."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     output: str = "runs"
-    seed: Annotated[int, Field(ge=0)] = 0
     model: ModelSettings
     sources: Annotated[dict[str, SourceSettings], Field(min_length=1)]
     replay: ReplaySettings | None = None
     mixture: MixtureSettings = MixtureSettings()
     training: TrainingSettings = TrainingSettings()
     domain: DomainSettings = DomainSettings(task=HeldOutTask(type="held_out"))
-    keep: dict[str, CapabilitySettings] = {}
-    evaluation: EvaluationSettings = EvaluationSettings()
     ship: Literal["best", "certified", "fail"] = "best"
 
     @model_validator(mode="after")
@@ -288,27 +320,15 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _names_are_free(self) -> Recipe:
+    def _sources_hold_a_domain(self) -> Recipe:
         if "replay" in self.sources:
             raise ValueError("`sources.replay` is taken: the rows that the base answers are set under `replay:`")
-        if "domain" in self.keep:
-            raise ValueError("`keep.domain` is taken: the domain is measured under `domain:`")
         if not any(s.kind == "domain" for s in self.sources.values()):
             raise ValueError("at least one source must have `kind: domain`")
         return self
 
     @model_validator(mode="after")
-    def _held_out_speaks_of_the_domain(self) -> Recipe:
-        for name, capability in self.keep.items():
-            if isinstance(capability.task, HeldOutTask):
-                raise ValueError(f"`keep.{name}.task.type: held_out` is for `domain.task` only")
+    def _replay_is_for_the_kl(self) -> Recipe:
+        if self.replay is not None and self.training.kl_weight == 0.0:
+            raise ValueError("`replay` rows carry the KL term and nothing else; with `kl_weight: 0` leave `replay` out")
         return self
-
-
-class ComparisonRecipe(Settings):
-    """What to ask two finished models: the parts of a recipe that `compare` reads when there is no training."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-    domain: DomainSettings | None = None
-    keep: dict[str, CapabilitySettings] = {}
-    evaluation: EvaluationSettings = EvaluationSettings()

@@ -45,7 +45,8 @@ class Scale:
         step = _round_up((self.high - self.low) / 6)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         values = [k * step for k in range(first, last + 1)]
-        return tuple(Tick(self.at(v), numbers.points(v, 0 if step >= 0.01 else 1)) for v in values)
+        digits = max(0, -math.floor(math.log10(100 * step) + 1e-9))
+        return tuple(Tick(self.at(v), numbers.points(v, digits)) for v in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def shared_scale(measured: Iterable[Measured]) -> Scale:
     """One scale for many abilities: every margin is inside, and as much of the bars as the window allows."""
     parts = list(measured)
     margin = max((m.margin for m in parts if m.margin), default=0.02)
-    ends = [end for m in parts for end in _ends(m)]
-    low = min(-1.8 * margin, max(min(ends, default=0.0), -WINDOW * margin))
-    high = max(0.9 * margin, min(max(ends, default=0.0), WINDOW * margin))
+    inside = [end for m in parts for end in _ends(m) if abs(end) <= WINDOW * margin]
+    low = min([-1.8 * margin, *inside])
+    high = max([0.9 * margin, *inside])
     padding = 0.04 * (high - low)
     return Scale(low - padding, high + padding)
 

@@ -57,6 +57,7 @@ def render_report(view: View, *, language: Language = "en") -> str:
         scale=scale,
         domain=tables.domain_view(view),
         positions=walked,
+        alarms=tables.alarm_rows(view),
         matrix=tables.positions_matrix(view, walked),
         sources=tables.source_rows(view),
         samples=tables.sample_rows(view.samples),
@@ -96,7 +97,7 @@ def environment() -> jinja2.Environment:
         name: getattr(numbers, name)
         for name in ("percent", "points", "margin", "bounds", "count", "amount", "decimal", "short_hash", "moment")
     }
-    made.filters |= {"cut": cut, "recorded": Recorded, "label": wording.label}
+    made.filters |= {"cut": cut, "recorded": Recorded, "label": wording.label, "prompts": wording.prompts}
     made.globals |= {
         "t": translated,
         "said": said,

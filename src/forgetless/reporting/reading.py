@@ -4,9 +4,9 @@ The folder's files go in: `recipe.yaml`, `manifest.json`, `events.jsonl`, `certi
 be missing. An event of an unknown kind, or an unknown field of a known one, is passed over, so a page can be made of a
 run by a newer version. The events that are read:
 
-    source       name, kind, shape, format, rows, rejected, duplicates, describe
-    mixture      shares (of `MixtureShare`), fingerprint, steps, tokens; the last one counts
-    replay       rows, prompts, covered {capability: true | false | null}
+    source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
+    mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
+    replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
     base         scores {capability: {score, n}}; the domain under the name `domain`
     log          step, loss, ce, kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`

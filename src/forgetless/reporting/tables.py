@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forgetless.records import CapabilityScore, MixtureShare, PathStep, Verdict
-from forgetless.reporting import wording
+from forgetless.reporting import numbers, wording
 from forgetless.reporting.intervals import IntervalPlot, Measured, Scale, interval_plot, shared_scale, whole_scale
-from forgetless.reporting.phrases import Phrase, Said, phrase
-from forgetless.reporting.view import Sample, SourceView, View
+from forgetless.reporting.phrases import Phrase, Recorded, Said, phrase
+from forgetless.reporting.view import Moment, Sample, SourceView, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """All alarms of one ability: the steps, and what the first one said."""
+
+    capability: str
+    steps: tuple[str, ...]
+    first: Recorded
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRow:
     """One line of the mixture table: how a source was read, and what it gave."""
 
@@ -71,6 +80,7 @@ class SourceRow:
     kind: str
     share: MixtureShare | None
     source: SourceView | None
+    left_out: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,8 @@ def domain_view(view: View) -> DomainView | None:
     """The domain as judged, and at the certified position where that is another model."""
     if view.domain is None:
         return None
-    certified = view.certificate.certified_domain if view.certificate and not view.certificate.certified else None
+    between = view.certificate is not None and 0.0 < view.certificate.certified_a < 1.0
+    certified = view.certificate.certified_domain if view.certificate and between else None
     both = [view.domain, *([certified] if certified else [])]
     scale = whole_scale(both)
     rows = [verdict_row(verdict, scale=scale) for verdict in both]
@@ -143,11 +154,26 @@ def positions_matrix(view: View, walked: Sequence[Position]) -> dict[str, tuple[
     return {name: tuple(p.verdicts.get(name) for p in tested) for name in view.capabilities}
 
 
+def alarm_rows(view: View) -> tuple[AlarmRow, ...]:
+    """One row for every ability that raised an alarm, in the order of the first one."""
+    alarms: dict[str, list[Moment]] = {}
+    for alarm in view.alarms:
+        alarms.setdefault(alarm.capability, []).append(alarm)
+    return tuple(
+        AlarmRow(name, tuple(numbers.count(alarm.step) for alarm in raised), Recorded(raised[0].reason))
+        for name, raised in alarms.items()
+    )
+
+
 def source_rows(view: View) -> tuple[SourceRow, ...]:
     """Every source that was read or that stands in the mixture."""
     shares = {s.source: s for s in view.mixture.shares} if view.mixture else {}
     sources = {s.name: s for s in view.sources}
-    return tuple(_source_row(name, shares.get(name), sources.get(name)) for name in dict.fromkeys([*sources, *shares]))
+    unusable = view.mixture.rejected if view.mixture else {}
+    return tuple(
+        _source_row(name, shares.get(name), sources.get(name), unusable.get(name))
+        for name in dict.fromkeys([*sources, *shares])
+    )
 
 
 def sample_rows(samples: Iterable[Sample]) -> dict[str, tuple[SampleRow, ...]]:
@@ -226,6 +252,10 @@ def _base_dev_score(view: View) -> float | None:
     return view.evaluations[0].domain.base_score if view.evaluations else None
 
 
-def _source_row(name: str, share: MixtureShare | None, source: SourceView | None) -> SourceRow:
+def _source_row(name: str, share: MixtureShare | None, source: SourceView | None, unusable: int | None) -> SourceRow:
     kind = share.kind if share else source.kind if source else ""
-    return SourceRow(name, kind, share, source)
+    counted = {"unusable": unusable}
+    if source:
+        counted |= {"duplicates": source.duplicates, "held_out": source.held_out, "asked": source.asked}
+    left_out = tuple(phrase(f"left_out.{why}", n=numbers.count(n)) for why, n in counted.items() if n)
+    return SourceRow(name, kind, share, source, left_out)

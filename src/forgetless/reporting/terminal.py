@@ -34,6 +34,9 @@ _STYLES: Final = {
     "absent": "dim",
     "not_gained": "yellow",
 }
+_WHOLE: Final = ("verdicts.ability", "verdicts.outcome", "mixture.source")
+"""Columns that break last when a terminal is narrow."""
+
 _PLAIN: Final = str.maketrans(
     {"✓": "+", "✗": "x", "∅": "o", "▲": "^", "–": "-", "\N{MINUS SIGN}": "-", "→": "->", "α": "alpha", "…": "..."}
 )
@@ -99,7 +102,7 @@ def verdict_table(
     """
     table = _table(language, "table.verdicts")
     _columns(table, language, "verdicts.ability", "verdicts.outcome", "verdicts.scores")
-    _columns(table, language, "verdicts.change", "table.interval", "table.margin", "verdicts.items", right=True)
+    _columns(table, language, "table.change", "table.interval", "table.margin", "verdicts.items", right=True)
     _columns(table, language, "verdicts.covered")
     known = covered if isinstance(covered, Mapping) else dict.fromkeys(covered, True)
     if domain is not None:
@@ -141,7 +144,7 @@ def _table(language: Language, title: str) -> Table:
 def _columns(table: Table, language: Language, *keys: str, right: bool = False) -> None:
     for key in keys:
         header = Sign(say(phrase(key), language), style="bold")
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
+        table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=key in _WHOLE)
 
 
 def _add(table: Table, verdict: Verdict, name: str, covered: str, language: Language) -> None:

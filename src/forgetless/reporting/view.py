@@ -17,7 +17,10 @@ State = Literal["certified", "not_certified", "stopped", "unfinished"]
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """One source as it was read."""
+    """One source as it was read: rows to train on, and rows left out by reason.
+
+    `held_out` rows measure the domain, `asked` ones are asked by a test, so neither is trained on.
+    """
 
     name: str
     kind: str = ""
@@ -26,6 +29,8 @@ class SourceView:
     rows: int | None = None
     rejected: int | None = None
     duplicates: int | None = None
+    held_out: int | None = None
+    asked: int | None = None
     describe: str = ""
 
 
@@ -40,12 +45,13 @@ class RejectView:
 
 @dataclass(frozen=True, slots=True)
 class MixtureView:
-    """The mixture, planned or realised."""
+    """The mixture, planned or realised; `rejected` counts rows by source that cannot be trained on once tokenised."""
 
     shares: tuple[MixtureShare, ...] = ()
     fingerprint: str = ""
     steps: int | None = None
     tokens: int | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def why(verdict: Verdict) -> Said:
     if verdict.outcome == "absent":
         return phrase("why.absent", margin=numbers.margin(verdict.margin))
     if verdict.lower is None or verdict.upper is None:
-        return phrase("why.gained", lower=numbers.UNKNOWN) if verdict.outcome == "gained" else _plain(verdict)
+        return phrase(f"why.{verdict.outcome}_plain")
     limits = _limits(verdict)
     if verdict.outcome == "gained":
         limits["lower"] = numbers.size(verdict.lower, 2)
@@ -75,6 +75,11 @@ def label(text: str) -> Said:
     """The label of a shipped model, as a phrase where it is one of the two that a run gives."""
     known = {"certified": "state.certified", "not certified": "state.not_certified"}
     return phrase(known[text]) if text in known else text
+
+
+def prompts(origin: str) -> Said:
+    """Where the prompts of replay rows came from."""
+    return phrase(f"prompts.{origin}") if origin in ("self", "given") else origin
 
 
 def tally(view: View) -> tuple[int, int, int]:
@@ -92,10 +97,6 @@ def _reasoned(verdict: Verdict) -> str:
     if verdict.outcome == "undecided":
         return "why.undecided_drop" if verdict.measurable else "why.undecided"
     return f"why.{verdict.outcome}"
-
-
-def _plain(verdict: Verdict) -> Phrase:
-    return phrase(f"why.{verdict.outcome}_plain")
 
 
 def _limits(verdict: Verdict) -> dict[str, str]:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,34 +30,40 @@ def atomic_write(path: Path, data: str | bytes) -> None:
     payload = data.encode("utf-8") if isinstance(data, str) else data
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(payload)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a new folder and put it in the place of `folder` in one rename.
+    """Fill a new folder and put it in the place of `folder`.
 
-    `fill` receives the temporary folder. An older `folder` is removed only once the new one is complete.
+    `fill` receives the temporary folder. An older `folder` stands aside until the new one is in place, so a kill in
+    between leaves at least one of them whole on the disk.
     """
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary = folder.with_name(f".{folder.name}.new")
+        aside = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
         try:
             fill(temporary)
             if folder.exists():
-                shutil.rmtree(folder)
+                shutil.rmtree(aside, ignore_errors=True)
+                os.replace(folder, aside)
             os.replace(temporary, folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def content_hash(*parts: object) -> str:
@@ -99,7 +104,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             rule, way_out = "the disk is full", "free some space and go on with `--resume`"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             rule, way_out = f"cannot be written: {error.strerror}", "give `output:` a folder that you may write to"

@@ -114,7 +114,11 @@ def open_run(path: Path, *, resume: bool = False) -> RunFolder:
             rule="already holds a run",
             way_out="go on with it by `--resume`, or give `name:` another value",
         )
-    return RunFolder(path, lock)
+    run = RunFolder(path, lock)
+    if resume:
+        # A kill may have cut the last line short; a line added to it would be lost with it.
+        run.rewind_events(lambda event: True)
+    return run
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:
@@ -123,7 +127,7 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
         text = (folder / "events.jsonl").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n")[:-1]:
         try:
             yield json.loads(line)
         except json.JSONDecodeError:

@@ -34,9 +34,9 @@ class Coverage:
     likeness: float | None
 
     @property
-    def covered(self) -> bool:
-        """Whether replay prompts of this capability's own kind are among the given ones."""
-        return self.likeness is not None and self.likeness >= COVERED_FROM
+    def covered(self) -> bool | None:
+        """Whether replay prompts of this capability's own kind are among the given ones; `None` when not known."""
+        return None if self.likeness is None else self.likeness >= COVERED_FROM
 
 
 def measure_coverage(capability: str, items: Sequence[str], prompts: Sequence[str]) -> Coverage:

@@ -2,6 +2,7 @@
 
 from forgetless.training.blend import Blend, blend
 from forgetless.training.checkpoints import Checkpoint, checkpoint_folder, latest_resumable
+from forgetless.training.disk import predicted_bytes
 from forgetless.training.fit import FitResult, fit
 from forgetless.training.tuned import checkpoint_model
 
@@ -14,4 +15,5 @@ __all__ = [
     "checkpoint_model",
     "fit",
     "latest_resumable",
+    "predicted_bytes",
 ]

@@ -118,6 +118,7 @@ def complete(
     if checkpoint.folder.exists():
         shutil.rmtree(checkpoint.folder)
     os.replace(staged, checkpoint.folder)
+    shutil.rmtree(staging_folder(folder), ignore_errors=True)
     _flush(checkpoint.folder.parent)
     for other in complete_checkpoints(folder):
         if other.step != step:

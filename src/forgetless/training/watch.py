@@ -88,10 +88,12 @@ class Watch(TrainerCallback):
             self._on_log({"step": state.global_step, **{k: v for k, v in logs.items() if k != "epoch"}})
 
     def _evaluate(self, model: PreTrainedModel, state: TrainerState, args: TrainingArguments) -> str | None:
-        """The first process measures; all of them hear whether to stop."""
-        reason: list[str | None] = [None]
+        """The first process measures; whether to stop, and what the mixture has become, is told to all."""
+        heard: list[Any] = [None, None]
         if state.is_world_process_zero:
-            reason = [self._on_evaluate(model, state.global_step, self._savepoint.tokens)]
+            reason = self._on_evaluate(model, state.global_step, self._savepoint.tokens)
+            heard = [reason, self._savepoint.stream.state_dict()]
         if args.world_size > 1:
-            broadcast_object_list(reason)
-        return reason[0]
+            broadcast_object_list(heard)
+            self._savepoint.stream.load_state_dict(heard[1])
+        return heard[0]

@@ -50,17 +50,17 @@ def walk_outward(
 
 
 def certified_position(steps: Iterable[PathStep], *, base_dev_score: float | None = None) -> float:
-    """Rule 16. The certified a to ship: the one with the best dev-part domain score, nearest the base among equals.
+    """Rule 16. The certified a to ship: best dev-part domain score, and farthest from the base among equals.
 
     Without dev-part scores it is the farthest certified step; 0, the base itself, where nothing passed or helped.
     """
     passed = [step for step in steps if step.passed]
-    scored = [(step.domain_dev_score, -step.a) for step in passed if step.domain_dev_score is not None]
+    scored = [(step.domain_dev_score, step.a) for step in passed if step.domain_dev_score is not None]
     if not scored:
         return max((step.a for step in passed), default=0.0)
     if base_dev_score is not None:
         scored.append((base_dev_score, 0.0))
-    return abs(max(scored)[1])
+    return max(scored)[1]
 
 
 def _check_positions(positions: Sequence[float]) -> None:

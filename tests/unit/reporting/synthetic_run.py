@@ -165,7 +165,7 @@ def events(changes: Mapping[str, float], *, alarms: bool) -> list[dict[str, Any]
     told: list[dict[str, Any]] = [
         {
             "event": "source", "name": "banking", "kind": "domain", "shape": "prompt_completion", "format": "jsonl",
-            "rows": 3000, "rejected": 2, "duplicates": 41,
+            "rows": 3000, "rejected": 2, "duplicates": 41, "held_out": 300, "asked": 0,
             "describe": "banking: JSONL read as prompt_completion rows: 3,000 rows, 2 rejected, 41 duplicates left out",
         },
         {

@@ -52,3 +52,7 @@ def test_positions_stay_inside_and_ticks_are_few_and_round(low, width):
     assert [t.at for t in ticks] == sorted(t.at for t in ticks)
     assert all(0 <= t.at <= 100 for t in ticks)
     assert len({t.label for t in ticks}) == len(ticks)
+
+
+def test_bars_outside_the_window_do_not_stretch_it():
+    assert shared_scale([KEPT, DROPPED]) == shared_scale([KEPT])

@@ -80,7 +80,7 @@ def test_a_certificate_of_another_version_is_refused_with_a_way_out(tmp_path: Pa
     write_run(tmp_path / "run")
     path = tmp_path / "run" / "certificate.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"new_field": 1}), encoding="utf-8")
-    with pytest.raises(RunFolderError, match="hint: read it with the version that wrote it"):
+    with pytest.raises(RunFolderError, match="hint: read the run with the version that wrote it"):
         build_view(tmp_path / "run")
     path.write_text("{", encoding="utf-8")
     with pytest.raises(RunFolderError, match="is not JSON"):

@@ -80,6 +80,9 @@ def run_rank(rank: int, processes: int, port: int, output: Path) -> None:
 
 def start(function: object, *arguments: object, **options: object) -> multiprocessing.process.BaseProcess:
     """A child that has the heavy imports already."""
+    # The server that children are forked from does not take over `sys.path` on all versions of Python.
+    here = Path(__file__).parent
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parents[1])])
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["child"])
     process = context.Process(target=function, args=arguments, kwargs=options)  # type: ignore[arg-type]

@@ -46,6 +46,7 @@ def test_a_saved_checkpoint_is_found_with_all_it_holds(tmp_path: Path) -> None:
     assert (found.step, found.tokens, found.stopped) == (4, 40, "an alarm")
     assert (found.mixture, found.extra) == ({"at": 4}, {"g": 4})
     assert found.folder == checkpoint_folder(tmp_path, 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-4"]
 
 
 def test_older_checkpoints_keep_their_weights_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,8 @@ def test_gradient_checkpointing_changes_no_loss(tmp_path: Path) -> None:
 
 def test_without_packing_the_loss_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
-    monkeypatch.setattr("forgetless.training.fit.documents_stay_apart", lambda model: False)
+    # The function `fit` hides its module in the package.
+    monkeypatch.setattr(import_module("forgetless.training.fit"), "documents_stay_apart", lambda model: False)
     alone = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
     torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-6)
 

@@ -56,9 +56,9 @@ def test_best_dev_score_among_certified_steps_is_shipped():
     assert certified_position(steps, base_dev_score=0.65) == 0.0
 
 
-def test_equal_scores_stay_near_the_base():
+def test_equal_scores_go_to_the_step_farthest_from_the_base():
     steps = [PathStep(a=a, passed=True, verdicts=(), domain_dev_score=0.5) for a in (0.25, 0.5)]
-    assert certified_position(steps) == 0.25
+    assert certified_position(steps) == 0.5
 
 
 def test_absent_neither_fails_a_step_nor_passes_one_alone():

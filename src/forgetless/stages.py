@@ -1,0 +1,176 @@
+"""The stages of the pipeline that take more than one call, in the order in which it makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from forgetless.engines import TransformersEngine
+from forgetless.errors import RunFolderError
+from forgetless.guard import Exam, Guard
+from forgetless.models import LoadedModel, weights_hash
+from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
+from forgetless.records import Certificate, MixtureShare, Row
+from forgetless.rundir import RunFolder, ScoreStore, cache_folder, free_bytes
+from forgetless.sources import LoadedSource, load_source, remove_items, write_rejects
+from forgetless.synthesis import measure_coverage, self_replay
+from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
+
+Progress = Callable[[str], Callable[[int, int], None] | None]
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
+    """Write the resolved recipe into the run folder.
+
+    Raises:
+        RunFolderError: A run is to be resumed with another recipe than it was begun with.
+    """
+    text, path = dump_recipe(recipe), run.path / "recipe.yaml"
+    if resume and path.exists() and path.read_text(encoding="utf-8") != text:
+        raise RunFolderError(
+            field="--resume",
+            value=run.path,
+            rule="was begun with another recipe; what it has done so far would not be what the recipe says",
+            way_out="restore the recipe (the folder holds it as recipe.yaml), or give `name:` another value",
+        )
+    run.write_text("recipe.yaml", text)
+
+
+def load_sources(recipe: Recipe, folder: Path) -> list[LoadedSource]:
+    """Every source of the recipe, read."""
+    return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in recipe.sources.items()]
+
+
+def domain_rows_of(sources: Sequence[LoadedSource]) -> list[Row]:
+    """The rows of all domain sources, in their order."""
+    return [row for source in sources if source.kind == "domain" for row in source.rows]
+
+
+def rows_to_train_on(
+    sources: Sequence[LoadedSource], exam: Exam, recipe: Recipe, run: RunFolder
+) -> dict[str, tuple[Row, ...]]:
+    """Every source's rows less those that the exam asks about; rejects are kept in a file (rule 14)."""
+    write_rejects(run.path / "rejects.jsonl", sources)
+    asked, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
+    rows = {}
+    for source in sources:
+        kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
+        rows[source.name], removed = remove_items(kept, asked)
+        run.append_event("source", name=source.name, kind=source.kind, shape=source.shape, format=source.file_format,
+                         rows=len(rows[source.name]), rejected=len(source.rejects), duplicates=source.duplicates,
+                         held_out=len(source.rows) - len(kept), asked=removed, describe=source.describe())  # fmt: skip
+    return rows
+
+
+def replay_rows(
+    recipe: Recipe,
+    folder: Path,
+    engine: TransformersEngine,
+    base: LoadedModel,
+    exam: Exam,
+    run: RunFolder,
+    progress: Progress,
+) -> tuple[Row, ...]:
+    """Rows answered by the base, and which capabilities their prompts cover."""
+    if recipe.replay is None:
+        return ()
+    replay = self_replay(engine, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
+                         exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
+                         progress=progress("self-replay"))  # fmt: skip
+    prompts = [next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
+    coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
+    run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
+                     duplicates=replay.duplicates, empty=replay.dropped_empty, from_cache=replay.from_cache,
+                     prompts="self" if recipe.replay.prompts == "self" else "given",
+                     covered={c.capability: c.covered for c in coverage},
+                     likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
+    return replay.rows
+
+
+def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder) -> None:
+    """Refuse a run whose checkpoints and models will not fit on the disk.
+
+    Raises:
+        RunFolderError: There is less free space than the run is predicted to write.
+    """
+    evaluations = -(-blended.plan.steps // recipe.evaluation.every_steps)
+    needed, free = predicted_bytes(base.model, recipe.training, evaluations=evaluations), free_bytes(run.path)
+    if needed > free:
+        raise RunFolderError(
+            field="output",
+            value=run.path,
+            rule=f"the run will write about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free",
+            way_out="free some space, raise `evaluation.every_steps`, or train with `method: lora`",
+        )
+
+
+def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder) -> None:
+    """Write down what each source is asked to give, or gave."""
+    run.append_event("mixture", shares=shares, steps=blended.plan.steps, tokens=blended.plan.tokens,
+                     fingerprint=blended.stream.fingerprint,
+                     rejected={name: len(r) for name, r in blended.rejects.items()})  # fmt: skip
+
+
+def train_under_guard(
+    recipe: Recipe,
+    base: LoadedModel,
+    blended: Blend,
+    guard: Guard,
+    run: RunFolder,
+    resume: bool,
+    progress: Progress,
+) -> None:
+    """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint."""
+    checkpoints = run.path / "checkpoints"
+    resumable = latest_resumable(checkpoints) if resume else None
+    last = resumable.step if resumable else 0
+    run.rewind_events(
+        lambda event: event["event"] not in ("log", "evaluation", "alarm", "stop") or event["step"] <= last
+    )
+    if resumable:
+        guard.load_state_dict(resumable.extra)
+    bar = progress("training")
+
+    def on_evaluate(model: Any, step: int, tokens: int) -> str | None:
+        live = TransformersEngine(model, base.format, model_hash=weights_hash(model),
+                                  batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
+        return guard.look(live, step=step, tokens=tokens)
+
+    result = fit(
+        base,
+        blended,
+        settings=recipe.training,
+        output=checkpoints,
+        every_steps=recipe.evaluation.every_steps,
+        on_evaluate=on_evaluate,
+        extra_state=guard.state_dict,
+        on_log=lambda fields: run.append_event("log", **fields),
+        on_step=bar,
+        seed=recipe.seed,
+        resume=resumable,
+    )
+    if result.stopped:
+        run.append_event("stop", step=result.steps, reason=result.stopped)
+
+
+def ship(recipe: Recipe, certificate: Certificate, run: RunFolder) -> Path:
+    """The folder that the run speaks for, and what may be said of it."""
+    certified = "certified" if 0.0 < certificate.certified_a < 1.0 else "model"
+    name = certified if recipe.ship == "certified" and certificate.certified_a > 0.0 else "model"
+    label = "certified" if certificate.certified or name == "certified" else "not certified"
+    run.append_event("shipped", folder=name, label=label, ship=recipe.ship, missing=certificate.missing)
+    return run.path / name
+
+
+def engine_of(loaded: LoadedModel, recipe: Recipe | ComparisonRecipe) -> TransformersEngine:
+    """Answers for a loaded model, in batches of the recipe's size."""
+    return TransformersEngine(
+        loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=recipe.evaluation.batch_tokens
+    )
+
+
+def shared_scores() -> ScoreStore:
+    """Where score sheets of base models are kept between runs."""
+    return ScoreStore(cache_folder() / "scores")

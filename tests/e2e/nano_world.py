@@ -1,0 +1,107 @@
+"""A folder with data and a recipe for nano, as a user would have it, and a run in it that may be killed.
+
+`python nano_world.py FOLDER EVENT COUNT` runs the recipe there and kills the process at the COUNT-th event of a kind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import forgetless as fl
+from forgetless import nano
+from forgetless.records import Row
+from forgetless.rundir import atomic_write
+
+LEAK = {"type": "template_leak", "files": ["questions.txt"], "prompt": "{text}", "max_new_tokens": 4}
+
+
+class KilledError(Exception):
+    """What ends a run in the middle of an event, in the place of a kill."""
+
+
+def build_world(folder: Path, *, method: str) -> Path:
+    """Write sixty domain rows, eighty prompts, questions and a recipe of twelve steps; returns the recipe."""
+    _write_rows(folder / "domain.jsonl", nano.domain_rows(n=60, seed=0))
+    _write_rows(folder / "prompts.jsonl", nano.dialogues(nano.ABILITIES, n=80, seed=0))
+    questions = nano.dialogues(nano.OTHER_KINDS, n=24, seed=1)
+    atomic_write(folder / "questions.txt", "\n\n".join(row.messages[0].content for row in questions))
+    path = folder / "recipe.yaml"
+    atomic_write(path, yaml.safe_dump(_recipe(method), sort_keys=False))
+    return path
+
+
+def run_world(folder: Path, *, resume: bool = False, on_event: Callable[[dict[str, Any]], None] | None = None) -> Any:
+    """Run the recipe of a world, with a cache that no other world sees."""
+    os.environ["FORGETLESS_CACHE"] = str(folder / "cache")
+    return fl.train(fl.load_recipe(folder / "recipe.yaml"), folder=folder, resume=resume, on_event=on_event)
+
+
+def at_event(kind: str, count: int, do: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
+    """Something to be done at the `count`-th event of a kind."""
+    seen: list[str] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        seen.append(event["event"])
+        if event["event"] == kind and seen.count(kind) == count:
+            do()
+
+    return on_event
+
+
+def fall() -> None:
+    """End the run by an exception."""
+    raise KilledError
+
+
+def _recipe(method: str) -> dict[str, Any]:
+    return {
+        "name": "small",
+        "seed": 3,
+        "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
+        "sources": {"messages": {"kind": "domain", "files": ["domain.jsonl"], "share": 0.5}},
+        "replay": {
+            "share": 0.5,
+            "prompts": [{"files": ["prompts.jsonl"]}],
+            "rows": 80,
+            "max_new_tokens": 6,
+            "max_prompt_tokens": 60,
+        },
+        "training": {
+            "method": method,
+            "lora": {"rank": 4, "dropout": 0.1},
+            "steps": 12,
+            "batch_rows": 2,
+            "max_length_tokens": 96,
+            "learning_rate": 1e-3,
+            "warmup_steps": 2,
+        },
+        "domain": {"task": {"type": "held_out", "percent": 30, "max_items": 16}},
+        "keep": {
+            "sorting": {"margin_points": 50, "task": _ability("sorting")},
+            "english": {"margin_points": 50, "task": _ability("english")},
+            "format": {"margin_points": 50, "task": LEAK},
+        },
+        "evaluation": {"every_steps": 4, "dev_items": 8, "stop_on_alarm": False, "path": [0.5, 1.0]},
+    }
+
+
+def _ability(name: str) -> dict[str, Any]:
+    return {"type": "procedural", "generator": f"nano/{name}", "items": 40, "dev_items": 8, "max_new_tokens": 4}
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+    lines = ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
+    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+if __name__ == "__main__":
+    world, event, count = sys.argv[1:]
+    run_world(Path(world), on_event=at_event(event, int(count), lambda: os.kill(os.getpid(), signal.SIGKILL)))

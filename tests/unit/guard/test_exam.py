@@ -1,0 +1,88 @@
+"""The exam: built from the recipe before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_models import ListTask, ScriptedModel, exam_of
+
+from forgetless.errors import RecipeError
+from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, set_exam
+from forgetless.nano import domain_rows
+from forgetless.recipe import Recipe, parse_recipe
+from forgetless.rundir import ScoreStore
+from forgetless.sources import prompt_key
+
+ROWS = domain_rows(n=60, seed=0)
+
+
+def recipe(**parts: Any) -> Recipe:
+    return parse_recipe(
+        {
+            "name": "exam",
+            "model": {"path": "model"},
+            "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 1.0}},
+            "keep": {"sorting": {"task": {"type": "procedural", "generator": "nano/sorting", "dev_items": 150}}},
+            "domain": {"task": {"type": "held_out", "percent": 30}},
+            **parts,
+        }
+    )
+
+
+def test_held_out_rows_are_not_trained_on(tmp_path: Path) -> None:
+    exam = set_exam(recipe(), folder=tmp_path, domain_rows=ROWS)
+    asked = [*exam.domain.items("dev"), *exam.domain.items("test")]
+    assert len(exam.domain_rows) + len(asked) == len(ROWS)
+    assert 4 <= len(asked) <= 40
+    trained = {prompt_key(row.messages) for row in exam.domain_rows}
+    assert exam.fixed_prompts(0) == {prompt_key(item.messages) for item in asked}
+    assert not trained & exam.fixed_prompts(0)
+
+
+def test_fresh_tasks_forbid_no_row(tmp_path: Path) -> None:
+    domain = {"task": {"type": "procedural", "generator": "nano/domain"}}
+    exam = set_exam(recipe(domain=domain), folder=tmp_path, domain_rows=ROWS)
+    assert exam.fixed_prompts(0) == frozenset()
+    assert exam.domain_rows == tuple(ROWS)
+
+
+def test_margins_are_on_the_scale_of_the_scores(tmp_path: Path) -> None:
+    (capability,) = capabilities_of(recipe(), folder=tmp_path)
+    assert (capability.name, capability.margin) == ("sorting", 0.02)
+
+
+def test_a_recipe_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="without one there is nothing to test"):
+        set_exam(recipe(keep={}), folder=tmp_path, domain_rows=ROWS)
+
+
+def test_samples_of_a_capability_are_of_the_dev_part() -> None:
+    prompts = Capability("maths", ListTask("maths", dev=200), 0.1).sample_prompts(0)
+    assert len(prompts) == 120
+    assert all("-dev-" in prompt for prompt in prompts)
+
+
+def test_seeds_are_given_to_fresh_tasks_alone() -> None:
+    tasks = {"maths": ListTask("maths"), "sorting": ListTask("sorting", fresh=True)}
+    seeds = fresh_seeds(tasks, "base", "tuned")
+    assert set(seeds) == {"sorting"}
+    assert seeds != fresh_seeds(tasks, "base", "other")
+    drawn = draw_test_items(tasks, limit=5, seed=0, fresh_seeds=seeds)
+    other = draw_test_items(tasks, limit=5, seed=0, fresh_seeds={"sorting": 1})
+    assert drawn["maths"] == other["maths"]
+    assert drawn["sorting"] != other["sorting"]
+    assert [len(items) for items in drawn.values()] == [5, 5]
+
+
+def test_two_finished_models_are_compared(tmp_path: Path) -> None:
+    base, tuned = ScriptedModel("base", {"domain": 0.5}), ScriptedModel("tuned", {"maths": 0.5})
+    store = ScoreStore(tmp_path)
+    exam = exam_of(ListTask("maths"), ListTask("writing"))
+    tasks = {c.name: c.task for c in exam.capabilities} | {"domain": exam.domain}
+    items = draw_test_items(tasks, limit=None, seed=0, fresh_seeds={})
+    comparer = Comparer(base, tuned, base_scores=store, scores=store, alpha=0.05)  # type: ignore[arg-type]
+    verdicts = comparer.judge(exam.capabilities, items)
+    assert {v.capability: v.outcome for v in verdicts} == {"maths": "dropped", "writing": "kept"}
+    assert comparer.judge_domain(exam.domain, items["domain"]).outcome == "gained"

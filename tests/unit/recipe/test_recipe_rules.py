@@ -1,0 +1,159 @@
+"""What a recipe may not say, and how it is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from forgetless.errors import RecipeError
+from forgetless.recipe import parse_recipe
+
+Change = Callable[[str, Any], dict[str, Any]]
+Refuse = Callable[[str, Any], RecipeError]
+
+GENERATION = {"type": "generation", "files": ["items.jsonl"], "prompt": "{question}", "answer": "answer"}
+TEMPLATE = {"prompt": "{text}", "completion": "{label}"}
+
+
+@pytest.mark.parametrize(
+    ("place", "nearest"),
+    [
+        ("nmae", "name"),
+        ("trainin", "training"),
+        ("model.pth", "path"),
+        ("sources.rows.shar", "share"),
+        ("sources.rows.template", "system"),
+        ("mixture.repetition_cup", "repetition_cap"),
+        ("training.learning_rat", "learning_rate"),
+        ("training.lora.rnk", "rank"),
+        ("domain.task", "percent"),
+        ("keep.sorting.margin_point", "margin_points"),
+        ("keep.sorting.task.generater", "generator"),
+        ("evaluation.every_step", "every_steps"),
+    ],
+)
+def test_unknown_key_is_answered_with_the_nearest_one(refusal: Refuse, place: str, nearest: str) -> None:
+    spoilt = {
+        "sources.rows.template": TEMPLATE | {"sytem": "Be brief."},
+        "domain.task": {"type": "held_out", "percnt": 5},
+    }
+    error = refusal(place, spoilt.get(place, 1))
+    assert "not a key" in error.rule
+    assert f"`{nearest}`" in error.way_out
+    assert error.field.startswith(place)
+
+
+@pytest.mark.parametrize("place", ["learning_rate", "training.share", "replay.steps", "keep.sorting.generator"])
+def test_the_nearest_name_is_one_that_may_stand_there(refusal: Refuse, place: str) -> None:
+    value = {"share": 0.5, "steps": 3} if place == "replay.steps" else 1
+    error = refusal(place.removesuffix(".steps"), value) if place == "replay.steps" else refusal(place, value)
+    assert error.field == place
+    assert f"did you mean `{place.rpartition('.')[2]}`?" != error.way_out
+
+
+def test_unknown_key_in_a_prompt_file_is_named(refusal: Refuse) -> None:
+    error = refusal("replay", {"share": 0.5, "prompts": [{"files": ["prompts.txt"], "shap": "text"}]})
+    assert "shap" in error.field
+    assert "`shape`" in error.way_out
+
+
+def test_a_misspelt_key_is_named_before_what_is_missing_for_it(refusal: Refuse) -> None:
+    assert refusal("domain", {"tsk": {"type": "held_out"}}).field == "domain.tsk"
+
+
+def test_a_required_key_is_named_with_its_place(refusal: Refuse) -> None:
+    error = refusal("model", {})
+    assert (error.field, error.rule) == ("model.path", "is required")
+    assert "mine.yaml" in error.way_out
+
+
+@pytest.mark.parametrize("share", [1.5, 0.0, -0.2, "half", float("nan")])
+def test_a_share_lies_in_0_to_1(refusal: Refuse, share: object) -> None:
+    assert refusal("sources.rows.share", share).field == "sources.rows.share"
+
+
+@pytest.mark.parametrize(("place", "value"), [("sources.rows.share", 0.6), ("replay", {"share": 0.5})])
+def test_shares_add_up_to_1(refusal: Refuse, place: str, value: Any) -> None:
+    assert "add up to" in refusal(place, value).rule
+
+
+def test_shares_that_add_up_to_1_only_in_decimals_are_accepted(with_setting: Change) -> None:
+    data = with_setting("replay", {"share": 0.7})
+    data["sources"] = {name: data["sources"]["rows"] | {"share": 0.1} for name in ("a", "b", "c")}
+    assert parse_recipe(data).sources["b"].share == 0.1
+
+
+def test_replay_is_not_the_name_of_a_source(with_setting: Change) -> None:
+    data = with_setting("sources.rows.share", 0.5)
+    data["sources"]["replay"] = data["sources"]["rows"] | {"kind": "general"}
+    with pytest.raises(RecipeError, match=r"`sources\.replay` is taken"):
+        parse_recipe(data)
+
+
+def test_domain_is_not_the_name_of_a_capability(refusal: Refuse) -> None:
+    capability = {"task": {"type": "procedural", "generator": "nano/sorting"}}
+    assert "`keep.domain` is taken" in refusal("keep.domain", capability).rule
+
+
+def test_a_capability_may_be_called_like_a_type_of_task(refusal: Refuse) -> None:
+    capability = {"task": {"type": "procedural", "generator": "nano/sorting"}, "margin_points": -1}
+    assert refusal("keep.generation", capability).field == "keep.generation.margin_points"
+
+
+def test_one_source_is_the_domain(refusal: Refuse) -> None:
+    assert "kind: domain" in refusal("sources.rows.kind", "general").rule
+
+
+def test_held_out_rows_measure_only_the_domain(refusal: Refuse, with_setting: Change) -> None:
+    held_out = {"type": "held_out"}
+    assert "`domain.task` only" in refusal("keep.sorting.task", held_out).rule
+    assert parse_recipe(with_setting("domain.task", held_out)).domain.task.type == "held_out"
+
+
+@pytest.mark.parametrize("path", [[], [0.5], [0.5, 0.25, 1.0], [0.5, 0.5, 1.0], [0.0, 1.0], [0.5, 1.1], [1.0, 0.5]])
+def test_the_path_rises_and_ends_at_1(refusal: Refuse, path: list[float]) -> None:
+    assert refusal("evaluation.path", path).field.startswith("evaluation")
+
+
+@pytest.mark.parametrize("path", [[1], [0.5, 1.0], [0.1, 0.2, 0.999, 1.0]])
+def test_a_rising_path_is_accepted(with_setting: Change, path: list[float]) -> None:
+    assert parse_recipe(with_setting("evaluation.path", path)).evaluation.path == path
+
+
+@pytest.mark.parametrize("spoilt", [{"match": "regex"}, {"pattern": "[0-9]+"}, {"match": "number", "pattern": "x"}])
+def test_a_pattern_goes_with_regex(refusal: Refuse, with_setting: Change, spoilt: dict[str, str]) -> None:
+    assert "`pattern:`" in refusal("keep.sorting.task", GENERATION | spoilt).rule
+    parse_recipe(with_setting("keep.sorting.task", GENERATION | {"match": "regex", "pattern": "[0-9]+"}))
+
+
+def test_a_template_goes_with_its_shape(refusal: Refuse, with_setting: Change) -> None:
+    assert "`template:`" in refusal("sources.rows.shape", "template").rule
+    data = with_setting("sources.rows.template", TEMPLATE)
+    data["sources"]["rows"]["shape"] = "alpaca"
+    with pytest.raises(RecipeError, match="only read with `shape: template`"):
+        parse_recipe(data)
+
+
+def test_an_unknown_type_of_task_is_answered_with_the_known_ones(refusal: Refuse) -> None:
+    error = refusal("keep.sorting.task", {"type": "choise"})
+    assert "choise" in str(error)
+    assert "choice" in str(error)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "", ".hidden", "a b", "name\n"])
+def test_a_name_is_the_name_of_a_folder(refusal: Refuse, name: str) -> None:
+    assert refusal("name", name).field == "name"
+
+
+@pytest.mark.parametrize("data", [None, [], "recipe", 3])
+def test_a_recipe_is_a_mapping(data: Any) -> None:
+    with pytest.raises(RecipeError, match="mapping"):
+        parse_recipe(data)
+
+
+def test_a_recipe_is_read_only_once_parsed(with_setting: Change) -> None:
+    recipe = parse_recipe(with_setting("seed", 1))
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seed = 2  # type: ignore[misc]
