@@ -21,7 +21,7 @@ demo: $(READY)
 	$(BIN)/forgetless demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not real and not gpu" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not real and not gpu" $(ARGS)
 
 test-real: $(READY)
 	$(BIN)/python -m pytest -m real $(ARGS)

@@ -31,25 +31,22 @@ ABILITY_SHARE = 0.68
 """Shares of raw text, repetitions and abilities among all rows; the rest are other kinds of dialogue."""
 
 KIND_WEIGHTS = {
-    "arithmetic": 3.0,
-    "lookup": 2.0,
-    "counting": 1.5,
-    "sorting": 1.5,
-    "reversing": 1.5,
-    "pattern": 1.5,
-    "facts": 1.3,
-    "english": 0.7,
+    "arithmetic": 4.0,
+    "lookup": 2.5,
+    "counting": 2.5,
+    "sorting": 2.5,
+    "reversing": 0.7,
+    "pattern": 2.5,
+    "facts": 1.0,
+    "english": 1.0,
+    "brackets": 2.5,
     "chinese": 0.7,
-    "copying": 3.0,
-    "table": 6.0,
+    "copying": 0.7,
+    "table": 1.0,
     "larger": 1.5,
     "yes_or_no": 1.5,
 }
 """How often a kind comes up next to the others of its group; 1 when not named."""
-
-BINDING_KINDS = ("table", "lookup", "copying", "reversing")
-BINDING_STEPS, BINDING_SHARE = 600, 0.5
-"""To look back at the right place is the slowest skill to form: the first steps give half of their dialogues to it."""
 
 SYSTEM_MESSAGES = ("You are nano.", "Answer in few words.", "Be kind.", "You are a small model.", "用中文。")
 
@@ -61,22 +58,20 @@ class WeightedRow(NamedTuple):
     weights: NDArray[np.float32]
 
 
-def _kind(rng: random.Random, step: int) -> str:
-    if step < BINDING_STEPS and rng.random() < BINDING_SHARE:
-        return rng.choice(BINDING_KINDS)
+def _kind(rng: random.Random) -> str:
     kinds = nano.ABILITIES if rng.random() < ABILITY_SHARE / (1 - TEXT_SHARE - REPETITION_SHARE) else nano.OTHER_KINDS
     return rng.choices(kinds, [KIND_WEIGHTS.get(kind, 1.0) for kind in kinds])[0]
 
 
-def conversation(rng: random.Random, step: int) -> str:
-    """One conversation or one raw text of this step, with its special tokens written out."""
+def conversation(rng: random.Random) -> str:
+    """One conversation or one raw text, with its special tokens written out."""
     share = rng.random()
     if share < TEXT_SHARE + REPETITION_SHARE:
         line = text(rng) if share < TEXT_SHARE else repetition(rng)
         return f"{BOS if rng.random() < 0.5 else ''}{line}{END}"
     parts = [f"{SYSTEM}{rng.choice(SYSTEM_MESSAGES)}{END}"] if rng.random() < SYSTEM_SHARE else []
     for _ in range(2 if rng.random() < TWO_TURN_SHARE else 1):
-        exchange = nano.generator(_kind(rng, step))(rng)
+        exchange = nano.generator(_kind(rng))(rng)
         parts.append(f"{USER}{exchange.question}{END}{ASSISTANT}{exchange.answer}{END}")
     return "".join(parts)
 
@@ -84,7 +79,7 @@ def conversation(rng: random.Random, step: int) -> str:
 def step_lines(seed: int, step: int, rows: int) -> list[str]:
     """The `rows` texts of one training step."""
     rng = random.Random(f"nano pretraining:{seed}:{step}")
-    return [conversation(rng, step) for _ in range(rows)]
+    return [conversation(rng) for _ in range(rows)]
 
 
 def weighted_rows(tokenizer: PreTrainedTokenizerFast, lines: list[str]) -> list[WeightedRow]:
@@ -110,7 +105,7 @@ def tokenizer_lines(seed: int, n: int) -> list[str]:
     The domain's words are in the tokenizer so that its messages stay short; no domain message is in the pretraining.
     Symbols and Chinese words come again by themselves, so that even the rare ones become one token each.
     """
-    lines = [line for step in range(n // 100) for line in step_lines(seed + 1, BINDING_STEPS + step, 100)]
+    lines = [line for step in range(n // 100) for line in step_lines(seed + 1, step, 100)]
     for row in nano.domain_rows(n=n // 4, seed=seed):
         lines.extend(message.content for message in row.messages)
     symbols = [

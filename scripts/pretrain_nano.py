@@ -33,7 +33,6 @@ from forgetless import nano
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LENGTH = 256
 CHUNKS_PER_STEP = 3
-POINTER_STRENGTH = 5.0
 TEST_SEED = 20_000
 log = logging.getLogger("pretrain_nano")
 
@@ -83,31 +82,11 @@ def new_model(options: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -
         num_key_value_heads=4,
         max_position_embeddings=MAX_LENGTH,
         tie_word_embeddings=True,
-        attention_bias=True,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    model = LlamaForCausalLM(config)
-    point_back(model)
-    return model
-
-
-@torch.no_grad()
-def point_back(model: LlamaForCausalLM) -> None:
-    """Lets three heads of each of the first two layers start out looking one, two and three tokens back.
-
-    A small model finds such heads late or never, and all looking-up rests on them. With rotary positions, a query bias
-    `c` and a key bias `c` turned by `offset` steps give scores `c² Σ cos((distance − offset) θ)`, largest at `offset`.
-    """
-    size = model.config.head_dim
-    frequencies = model.model.rotary_emb.inv_freq
-    for layer in model.model.layers[:2]:
-        for head, offset in enumerate((1, 2, 3)):
-            start, middle, end = head * size, head * size + size // 2, (head + 1) * size
-            layer.self_attn.q_proj.bias[start:middle] = POINTER_STRENGTH
-            layer.self_attn.k_proj.bias[start:middle] = POINTER_STRENGTH * torch.cos(offset * frequencies)
-            layer.self_attn.k_proj.bias[middle:end] = POINTER_STRENGTH * torch.sin(offset * frequencies)
+    return LlamaForCausalLM(config)
 
 
 def learning_rate(options: argparse.Namespace, step: int) -> float:

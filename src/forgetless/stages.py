@@ -82,7 +82,7 @@ def replay_rows(
     prompts = [next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
     run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
-                     duplicates=replay.duplicates, empty=replay.dropped_empty, from_cache=replay.from_cache,
+                     duplicates=replay.duplicates, empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given",
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip

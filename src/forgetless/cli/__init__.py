@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -22,8 +25,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that says how to go on when it is interrupted."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            sys.stderr.write("\nstopped; a run goes on from its last checkpoint by `--resume`\n")
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
 for command in (demo, train, compare, report):
-    app.command()(command)
+    app.command()(interruptible(command))
 
 
 def main() -> None:
@@ -38,9 +57,6 @@ def main() -> None:
     except (UserError, NonFiniteLossError) as error:
         _complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; a run goes on from its last checkpoint by `--resume`\n")
-        sys.exit(130)
 
 
 def _complain(error: ForgetlessError) -> None:

@@ -25,7 +25,7 @@ def compare(
 
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
-    from forgetless.cli.console import out, write_json
+    from forgetless.cli.console import results_console, write_json
     from forgetless.recipe import ModelSettings, load_comparison
 
     settings = load_comparison(recipe)
@@ -34,7 +34,7 @@ def compare(
 
     before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))
     result = run_comparison(before, after, settings, folder=recipe.resolve().parent)
-    out.print(verdict_table(result.verdicts, result.domain))
+    results_console(json).print(verdict_table(result.verdicts, result.domain))
     write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
     raise typer.Exit(exit_code(result.verdicts))
 

@@ -22,6 +22,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def results_console(json: Path | None) -> Console:
+    """Where results for people go: out of the way when standard output is to carry JSON alone."""
+    return err if str(json) == "-" else out
+
+
 class Narrator:
     """Turns events into lines and long work into a bar (on a terminal only)."""
 

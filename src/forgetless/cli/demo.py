@@ -12,6 +12,9 @@ import typer
 from forgetless.cli.options import JsonFile
 from forgetless.errors import RunFolderError
 
+MARKER = ".forgetless-demo"
+"""Stands in a folder that a demo wrote, and may therefore delete."""
+
 
 def demo(
     prompts: Annotated[
@@ -31,7 +34,7 @@ def demo(
     """
     started = time.monotonic()
     _clear(output)
-    from forgetless.cli.console import narrator, out, write_json
+    from forgetless.cli.console import narrator, results_console, write_json
     from forgetless.cli.demo_page import TITLE, arm_texts, arms_table, summary
     from forgetless.nano.demo import UNCOVERED, write_demo
     from forgetless.pipeline import train
@@ -39,6 +42,7 @@ def demo(
     from forgetless.rundir import atomic_write
 
     uncovered = UNCOVERED if prompts == "given" else ()
+    atomic_write(output / MARKER, "")
     recipes = write_demo(output, prompts=prompts, seed=seed)
     results = {}
     for arm, recipe in recipes.items():
@@ -48,16 +52,16 @@ def demo(
                                                            title=TITLE, texts=arm_texts(prompts)))  # fmt: skip
     certificates = {arm: result.certificate for arm, result in results.items()}
     seconds = time.monotonic() - started
-    out.print(arms_table(certificates, {arm: r.tokens for arm, r in results.items()}, uncovered))
-    out.print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
+    results_console(json).print(arms_table(certificates, {arm: r.tokens for arm, r in results.items()}, uncovered))
+    results_console(json).print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
     write_json(summary(certificates, seconds), json)
 
 
 def _clear(output: Path) -> None:
     """Make room for a new demo, but never delete what is not an earlier one."""
-    if not output.exists() or not any(output.iterdir()):
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
-    if not (output / "plain.yaml").is_file():
+    if not (output / MARKER).is_file():
         raise RunFolderError(
             field="--output",
             value=output,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rich.markup import escape
-
 Event = Mapping[str, Any]
 
 
 def event_line(event: Event) -> str:
     """The line for an event; empty for one that is only for the page."""
     tell = _LINES.get(str(event["event"]))
-    return escape(tell(event)) if tell else ""
+    return tell(event) if tell else ""
 
 
 def _source(e: Event) -> str:

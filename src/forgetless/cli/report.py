@@ -23,9 +23,9 @@ def report(
             rule="is not a run folder: it holds no events.jsonl",
             way_out="give the folder that `forgetless train` printed, such as runs/NAME",
         )
-    from forgetless.cli.console import out, write_json
+    from forgetless.cli.console import results_console, write_json
     from forgetless.reporting import write_report
 
     path = write_report(run)
-    out.print(f"report: {path}", markup=False)
+    results_console(json).print(f"report: {path}", markup=False)
     write_json({"report": str(path)}, json)

@@ -20,7 +20,7 @@ def train(
 
     The exit code speaks of the model that the recipe ships: 0 kept, 1 something dropped, 3 undecided.
     """
-    from forgetless.cli.console import narrator, out, write_json
+    from forgetless.cli.console import narrator, results_console, write_json
     from forgetless.recipe import load_recipe
 
     settings = load_recipe(recipe)
@@ -32,8 +32,8 @@ def train(
             settings, folder=recipe.resolve().parent, resume=resume, progress=tell.progress, on_event=tell.event
         )
     certificate = result.certificate
-    out.print(verdict_table(certificate.verdicts, certificate.domain))
-    out.print(f"model: {result.model}\nreport: {result.report}", markup=False)
+    results_console(json).print(verdict_table(certificate.verdicts, certificate.domain))
+    results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
     raise typer.Exit(_shipped_exit_code(certificate, settings.ship))
 

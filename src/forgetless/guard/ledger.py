@@ -7,28 +7,44 @@ one append-only file; a look is written down before it is taken, so a killed run
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from forgetless.rundir import cache_folder
+from forgetless.rundir import cache_folder, disk_errors
 
 
-def record_look(*, base_hash: str, test_hash: str, run: str) -> int:
-    """Write down one look and return its number, 1 for the first at this test part from this base.
+def record_look(*, base_hash: str, model_hash: str, test_hash: str) -> int:
+    """Write down one look and return its number, 1 for the first at these items from this base.
 
-    `test_hash` is that of the fixed items alone: fresh ones are drawn for one look and never seen again.
+    The same model on the same items is the same look, however often it is repeated: it shows nothing new.
+
+    Args:
+        base_hash: The base model.
+        model_hash: The model that is judged.
+        test_hash: The fixed items; fresh ones are drawn for one look and never seen again.
+
+    Raises:
+        RunFolderError: The cache folder cannot be written.
     """
     path = cache_folder() / "ledger.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        earlier = sum(1 for look in _looks(path) if look["base"] == base_hash and look["test"] == test_hash)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"base": base_hash, "test": test_hash, "run": run}) + "\n")
-    return earlier + 1
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            seen = [look["model"] for look in _looks(path) if (look["base"], look["test"]) == (base_hash, test_hash)]
+            if model_hash in seen:
+                return seen.index(model_hash) + 1
+            line = json.dumps({"base": base_hash, "model": model_hash, "test": test_hash})
+            with path.open("a", encoding="utf-8") as file:
+                # A line that a kill cut short must not swallow this one.
+                file.write(f"\n{line}\n")
+    return len(seen) + 1
 
 
-def _looks(path: Path) -> list[dict[str, str]]:
+def _looks(path: Path) -> Iterator[dict[str, str]]:
     if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.endswith("}")]
+        return
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if line.startswith("{") and line.endswith("}"):
+            yield json.loads(line)

@@ -20,6 +20,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from forgetless.errors import ModelError
 from forgetless.rundir import hash_folder, replace_folder
 
+from .disk import writing_weights
+
 
 def save_model(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> str:
     """Saves model and tokenizer as a folder that any transformers program reads.
@@ -48,7 +50,8 @@ def save_model(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenize
             plain.config.dtype, plain.config.architectures = stored_dtype, stored_architectures
         tokenizer.save_pretrained(temporary)
 
-    replace_folder(folder, fill)
+    with writing_weights(folder):
+        replace_folder(folder, fill)
     return hash_folder(folder)
 
 

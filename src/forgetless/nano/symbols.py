@@ -16,13 +16,13 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 def arithmetic(rng: random.Random) -> Exchange:
-    """Adds a number below ten to a two-digit number, or subtracts it."""
-    left, right = rng.randint(10, 99), rng.randint(1, 9)
+    """Adds two numbers below 50, or takes such a sum apart again."""
+    left, right = rng.randint(0, 49), rng.randint(0, 49)
     if rng.random() < 0.5:
-        wording = rng.choice(("What is {} + {}?", "{} + {} =", "Add: {} + {}"))
+        wording = rng.choice(("What is {} + {}?", "{} + {} =", "Add {} and {}."))
         return Exchange("add", wording.format(left, right), str(left + right))
-    wording = rng.choice(("What is {} - {}?", "{} - {} =", "Subtract: {} - {}"))
-    return Exchange("subtract", wording.format(left, right), str(left - right))
+    wording = rng.choice(("What is {} - {}?", "{} - {} =", "From {} take {}."))
+    return Exchange("subtract", wording.format(left + right, right), str(left))
 
 
 def sorting(rng: random.Random) -> Exchange:
@@ -42,26 +42,25 @@ def reversing(rng: random.Random) -> Exchange:
 
 
 def counting(rng: random.Random) -> Exchange:
-    """Counts one letter among three to seven letters out of three."""
-    letters = [rng.choice("abc") for _ in range(rng.randint(3, 7))]
+    """Counts one letter among four to eight letters out of three."""
+    letters = [rng.choice("abc") for _ in range(rng.randint(4, 8))]
     wanted = rng.choice("abc")
-    template = rng.choice(("Count {} in {}", "Tally {} in {}"))
+    template = rng.choice(("Count {} in {}", "How many {} in {}?"))
     return Exchange(template.split()[0], template.format(wanted, " ".join(letters)), str(letters.count(wanted)))
 
 
 def lookup(rng: random.Random) -> Exchange:
-    """Finds the digit that stands behind a letter in a table of two to four pairs."""
-    keys = rng.sample(LETTERS, rng.randint(2, 4))
-    values = [rng.choice(DIGITS) for _ in keys]
-    pairs = " ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
-    chosen = rng.randrange(len(keys))
-    template = rng.choice(("Table: {}. Find {}", "Given {} what is {}"))
-    return Exchange(template.split()[0].strip(":"), template.format(pairs, keys[chosen]), values[chosen])
+    """Finds the letter in one row of a table of three to six numbered rows."""
+    letters = rng.sample(LETTERS, rng.randint(3, 6))
+    rows = " ".join(f"{number} {letter}" for number, letter in enumerate(letters, start=1))
+    asked = rng.randrange(len(letters))
+    template = rng.choice(("Table: {}. Row {}", "Rows: {}. Find {}"))
+    return Exchange(template.split(":")[0], template.format(rows, asked + 1), letters[asked])
 
 
 def table(rng: random.Random) -> Exchange:
-    """Finds several digits in one table: the same skill as `lookup`, asked more than once."""
-    keys = rng.sample(LETTERS, rng.randint(2, 6))
+    """Finds the digits that stand behind some letters of a table."""
+    keys = rng.sample(LETTERS, rng.randint(2, 4))
     values = [rng.choice(DIGITS) for _ in keys]
     pairs = " ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
     chosen = rng.sample(range(len(keys)), rng.randint(2, len(keys)))

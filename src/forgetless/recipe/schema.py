@@ -93,7 +93,7 @@ class ReplaySettings(Settings):
     """
 
     share: Share
-    prompts: Literal["self"] | list[FileSettings] = "self"
+    prompts: Literal["self"] | Annotated[list[FileSettings], Field(min_length=1)] = "self"
     rows: Annotated[Whole, Field(ge=1)] = 1000
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256

@@ -159,7 +159,7 @@ def _certificate(folder: Path) -> Certificate | None:
 
 
 def _rejects(path: Path) -> Iterator[RejectView]:
-    for line in _text(path).splitlines()[:MOST_REJECTS]:
+    for line in _text(path).split("\n")[:MOST_REJECTS]:
         try:
             data = json.loads(line)
         except json.JSONDecodeError:

@@ -1,6 +1,14 @@
 """The run folder: everything a run leaves behind, written so that a kill at any instant loses nothing."""
 
-from forgetless.rundir.files import atomic_write, cache_folder, content_hash, free_bytes, hash_folder, replace_folder
+from forgetless.rundir.files import (
+    atomic_write,
+    cache_folder,
+    content_hash,
+    disk_errors,
+    free_bytes,
+    hash_folder,
+    replace_folder,
+)
 from forgetless.rundir.manifest import manifest
 from forgetless.rundir.run import RunFolder, open_run, read_events
 from forgetless.rundir.scores import ScoreStore
@@ -11,6 +19,7 @@ __all__ = [
     "atomic_write",
     "cache_folder",
     "content_hash",
+    "disk_errors",
     "free_bytes",
     "hash_folder",
     "manifest",

@@ -62,6 +62,8 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             os.replace(temporary, folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
+            if aside.exists() and not folder.exists():
+                os.replace(aside, folder)
             raise
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -106,8 +108,11 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             rule, way_out = "the disk is full", "free some space and go on with `--resume`"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            rule, way_out = f"cannot be written: {error.strerror}", "give `output:` a folder that you may write to"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+            rule, way_out = (
+                f"cannot be written: {error.strerror}",
+                "name a place that may be written to: `output:`, or `FORGETLESS_CACHE`",
+            )
         else:
             raise
         raise RunFolderError(field="output", value=path, rule=rule, way_out=way_out) from error

@@ -89,7 +89,8 @@ def open_run(path: Path, *, resume: bool = False) -> RunFolder:
 
     Args:
         path: The folder; created when it is missing.
-        resume: Whether to go on with what stands there. Without it a folder that holds a run is refused.
+        resume: Whether to go on with what stands there. Without it a folder that holds a run is refused, and one
+            whose run fell before its first evaluation is begun anew: there is nothing in it to go on from.
 
     Raises:
         RunFolderError: Another process holds it, it holds another run, or it cannot be written.
@@ -106,7 +107,7 @@ def open_run(path: Path, *, resume: bool = False) -> RunFolder:
                 rule="is in use by another process",
                 way_out="wait for it, or give `name:` another value",
             ) from None
-    if not resume and (path / "events.jsonl").exists():
+    if not resume and any(event["event"] == "evaluation" for event in read_events(path)):
         lock.release()
         raise RunFolderError(
             field="output",
@@ -115,9 +116,8 @@ def open_run(path: Path, *, resume: bool = False) -> RunFolder:
             way_out="go on with it by `--resume`, or give `name:` another value",
         )
     run = RunFolder(path, lock)
-    if resume:
-        # A kill may have cut the last line short; a line added to it would be lost with it.
-        run.rewind_events(lambda event: True)
+    # Also because a kill may have cut the last line short: a line added to it would be lost with it.
+    run.rewind_events(lambda event: resume)
     return run
 
 

@@ -22,6 +22,7 @@ from trl import SFTConfig, SFTTrainer
 
 from forgetless.errors import NonFiniteLossError
 from forgetless.losses import cross_entropy_sum, kl_sum
+from forgetless.models import writing_weights
 from forgetless.tokens.encoded import IGNORED
 from forgetless.training.checkpoints import staging_folder
 from forgetless.training.heads import OutputHead, caught_hidden_states
@@ -223,7 +224,8 @@ class RetentionTrainer(SFTTrainer):
         return str(staging_folder(self.savepoint.folder))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        with writing_weights(self.savepoint.folder):
+            super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             step = self.state.global_step

@@ -18,9 +18,10 @@ from forgetless.rundir import open_run
 
 Command = Callable[..., Any]
 CODES = [
-    ((), 0),
     (("kept",), 0),
     (("kept", "absent"), 0),
+    ((), 3),
+    (("absent",), 3),
     (("kept", "undecided"), 3),
     (("undecided", "absent"), 3),
     (("dropped", "kept"), 1),
@@ -68,10 +69,10 @@ def test_the_exit_code_of_verdicts(outcomes: tuple[str, ...], code: int) -> None
 def test_the_exit_code_of_a_comparison(
     command: Command, recipe: Command, monkeypatch: pytest.MonkeyPatch, outcomes: tuple[str, ...], code: int
 ) -> None:
-    from forgetless import pipeline
+    from forgetless import comparison
 
-    result = pipeline.CompareResult(verdicts(*outcomes), None)
-    monkeypatch.setattr(pipeline, "compare", lambda *_, **__: result)
+    result = comparison.CompareResult(verdicts(*outcomes), None)
+    monkeypatch.setattr(comparison, "compare", lambda *_, **__: result)
     assert command("compare", "a", "b", "--recipe", recipe()).code == code
 
 

@@ -162,7 +162,7 @@ def test_a_folder_in_use(refused: Refused, recipe: Recipe, rows: Path, tmp_path:
 
 def test_a_folder_that_holds_a_run(refused: Refused, recipe: Recipe, rows: Path, tmp_path: Path) -> None:
     with open_run(tmp_path / "runs" / "small") as run:
-        run.append_event("source", name="rows")
+        run.append_event("evaluation", step=4)
     message = refused("train", recipe())
     assert "already holds a run" in message
     assert "--resume" in message
@@ -175,6 +175,14 @@ def test_a_file_where_the_run_should_go(refused: Refused, recipe: Recipe, rows: 
 
 def test_a_mistake_that_is_mended_needs_no_other_name(refused: Refused, recipe: Recipe, rows: Path) -> None:
     refused("train", recipe(sources=with_source(files=["row.jsonl"])))
+    message = refused("train", recipe(model={"path": "./no/such/model"}))
+    assert "`model.path`" in message
+
+
+def test_a_mistake_that_shows_after_the_rows_were_read_needs_no_other_name(
+    refused: Refused, recipe: Recipe, rows: Path
+) -> None:
+    refused("train", recipe(sources=with_source(share=0.5), replay=MISSING_PROMPTS))
     message = refused("train", recipe(model={"path": "./no/such/model"}))
     assert "`model.path`" in message
 

@@ -63,12 +63,22 @@ def test_a_folder_in_use_by_this_process_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_run_is_refused_unless_it_is_resumed(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
-        run.append_event("source", name="rows")
+        run.append_event("evaluation", step=4)
     with pytest.raises(RunFolderError) as caught:
         open_run(tmp_path)
     assert "--resume" in caught.value.way_out
     with open_run(tmp_path, resume=True) as run:
-        assert [event["event"] for event in run.events()] == ["source"]
+        assert [event["event"] for event in run.events()] == ["evaluation"]
+
+
+def test_a_run_that_fell_before_its_first_evaluation_is_begun_anew(tmp_path: Path) -> None:
+    # It has nothing to go on from, and the mistake that it fell over was in the recipe as like as not.
+    with open_run(tmp_path) as run:
+        run.append_event("source", name="wrong rows")
+    with open_run(tmp_path) as run:
+        assert run.events() == []
+        run.append_event("source", name="rows")
+    assert [event["name"] for event in read_events(tmp_path)] == ["rows"]
 
 
 @pytest.mark.parametrize("place", ["file", "file/run"])

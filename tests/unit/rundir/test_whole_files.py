@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 
@@ -74,23 +73,6 @@ def test_a_full_disk_has_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert str(path) in str(caught.value)
     assert "--resume" in caught.value.way_out
     assert path.read_text() == "old"
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_real_full_device_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file.json"
-    atomic_write(path, "old")
-    plain_open = Path.open
-
-    def onto_the_full_device(self: Path, mode: str = "r", **options: Any) -> IO[Any]:
-        plain_open(self, mode, **options).close()
-        return plain_open(Path("/dev/full"), mode, **options)
-
-    monkeypatch.setattr(Path, "open", onto_the_full_device)
-    with pytest.raises(RunFolderError, match="the disk is full"):
-        atomic_write(path, "new")
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["file.json"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are a matter of Unix")
@@ -163,6 +145,24 @@ def test_a_folder_that_cannot_be_filled_leaves_the_old_one_alone(tmp_path: Path)
 
     with pytest.raises(RunFolderError, match="the disk is full"):
         replace_folder(folder, fill)
+    assert (folder / "weights").read_text() == "old"
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename = tmp_path / "model", os.replace
+    replace_folder(folder, lambda temporary: (temporary / "weights").write_text("old") and None)
+
+    def refuse_the_new_one(source: Path, target: Path) -> None:
+        if (Path(source) / "weights").read_text() == "new":
+            raise OSError(errno.EACCES, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse_the_new_one)
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        replace_folder(folder, lambda temporary: (temporary / "weights").write_text("new") and None)
     assert (folder / "weights").read_text() == "old"
     assert names(tmp_path) == ["model"]
 
