@@ -31,12 +31,12 @@ ABILITY_SHARE = 0.68
 """Shares of raw text, repetitions and abilities among all rows; the rest are other kinds of dialogue."""
 
 KIND_WEIGHTS = {
-    "arithmetic": 4.0,
+    "arithmetic": 5.0,
     "lookup": 2.5,
     "counting": 2.5,
     "sorting": 2.5,
     "reversing": 0.7,
-    "pattern": 2.5,
+    "pattern": 1.5,
     "facts": 1.0,
     "english": 1.0,
     "brackets": 2.5,

@@ -1,7 +1,7 @@
 """Pretrains nano, the embedded model, from nothing to the files in `src/forgetless/nano/model/`.
 
 Usage:
-    python scripts/pretrain_nano.py --steps 2600 --threads 2 --state runs/nano
+    python scripts/pretrain_nano.py --steps 3200 --threads 2 --state runs/nano
 
 The run is seeded, and killed at any step it resumes from its last checkpoint: step `s` reads the texts that the seed
 and `s` determine. On two cores it takes well under two hours. At the end it measures every ability on fresh items and
@@ -40,11 +40,11 @@ log = logging.getLogger("pretrain_nano")
 def arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--steps", type=int, default=3200)
     parser.add_argument("--rows-per-step", type=int, default=160)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--warmup-steps", type=int, default=100)
-    parser.add_argument("--decay-share", type=float, default=0.4, help="share of the steps at the end that decays")
+    parser.add_argument("--decay-share", type=float, default=0.5, help="share of the steps at the end that decays")
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocab-size", type=int, default=1152)

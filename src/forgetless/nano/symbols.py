@@ -68,7 +68,7 @@ def table(rng: random.Random) -> Exchange:
     return Exchange("list", question, " ".join(f"{keys[i]} {values[i]}" for i in chosen))
 
 
-_RULES = ("next", "previous", "upper", "twice", "marked")
+_RULES = ("next", "upper", "twice", "marked")
 
 
 def pattern(rng: random.Random) -> Exchange:
@@ -83,8 +83,6 @@ def pattern(rng: random.Random) -> Exchange:
 def _apply(rule: str, letter: str) -> str:
     if rule == "next":
         return chr(ord(letter) + 1)
-    if rule == "previous":
-        return chr(ord(letter) - 1)
     if rule == "upper":
         return letter.upper()
     return f"{letter} {letter}" if rule == "twice" else f"{letter} z"

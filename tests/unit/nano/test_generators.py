@@ -105,7 +105,6 @@ def test_the_world_has_unambiguous_lands() -> None:
 def test_pattern_has_one_rule_that_fits_every_example() -> None:
     rules = {
         "next": lambda letter: chr(ord(letter) + 1),
-        "previous": lambda letter: chr(ord(letter) - 1),
         "upper": str.upper,
         "twice": lambda letter: f"{letter} {letter}",
         "marked": lambda letter: f"{letter} z",
