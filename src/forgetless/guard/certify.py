@@ -67,7 +67,7 @@ class Certifier:
         looks = 1
         if fixed:
             looks = record_look(base_hash=frozen.base.hash, model_hash=frozen.tuned.hash, test_hash=content_hash(fixed))
-        comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine())
+        comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
         verdicts = comparer.judge(self.exam.capabilities, items, self.discordance)
         steps = tuple(self._walk(frozen, items, verdicts))
         dev = self._dev_domain()
@@ -160,12 +160,16 @@ class Certifier:
             return dataclasses.replace(
                 certificate, certified_hash=certificate.model_hash, certified_domain=certificate.domain
             )
-        engine = frozen.base_engine() if a == 0.0 else frozen.save_between(a, self.run.path / "certified")
-        domain = self._comparer(frozen.base_engine(), engine).judge_domain(self.exam.domain, items)
+        base = frozen.base_engine()
+        if a == 0.0:
+            engine, scores = base, self.base_scores
+        else:
+            engine, scores = frozen.save_between(a, self.run.path / "certified"), self.run.scores
+        domain = self._comparer(base, engine, scores).judge_domain(self.exam.domain, items)
         return dataclasses.replace(certificate, certified_hash=engine.model_hash, certified_domain=domain)
 
-    def _comparer(self, base: Engine, tuned: Engine) -> Comparer:
-        return Comparer(base, tuned, base_scores=self.base_scores, scores=self.run.scores, alpha=self.settings.alpha)
+    def _comparer(self, base: Engine, tuned: Engine, scores: ScoreStore) -> Comparer:
+        return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.settings.alpha)
 
     def _dev_domain(self) -> tuple[Item, ...]:
         return self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)
