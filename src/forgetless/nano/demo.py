@@ -70,7 +70,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
         "keep": {
             name: {"margin_points": 2, "task": _task(name, items=3000 if held else 600)} for name in nano.ABILITIES
         },
-        "evaluation": {"every_steps": 75, "dev_items": 100, "stop_on_alarm": False, "batch_tokens": 16384},
+        "evaluation": {"every_steps": 150, "dev_items": 200, "stop_on_alarm": False, "batch_tokens": 16384},
         "ship": "best",
     }
     if held:
@@ -86,7 +86,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
 
 
 def _task(name: str, *, items: int) -> dict[str, Any]:
-    longest = 24 if name == "domain" else 14
+    longest = 24 if name == "domain" else 16
     return {"type": "procedural", "generator": f"nano/{name}", "items": items, "max_new_tokens": longest}
 
 
