@@ -51,7 +51,8 @@ the messages of the demo domain, nor JSON.
 
 `scripts/pretrain_nano.py` generates all text from seed {seed}; no data set was used. {steps:,} steps of {rows_per_step}
 rows, Muon for the matrices and AdamW for the rest at {learning_rate}, {minutes:.0f} minutes on {threads} cores
-({processor}). The loss covers questions as well as answers. Weights are stored in half precision and computed in single precision.
+({processor}). The loss covers questions as well as answers. Weights are stored in
+half precision and computed in single precision.
 
 ## How to use it
 
