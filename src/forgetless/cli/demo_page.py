@@ -103,8 +103,8 @@ def arm_texts(prompts: str) -> dict[str, ArmText]:
         "plain": ArmText(
             name={"en": "plain", "zh": "普通微调"},
             note={
-                "en": "Domain rows only, at the learning rate that is best for the domain.",
-                "zh": "只用领域数据，学习率取对领域最好的那一档。",
+                "en": "Domain rows only.",
+                "zh": "只用领域数据。",
             },
             link="runs/plain/report.html",
         ),
