@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 
 from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec
 from forgetless.models import LoadedModel
-from forgetless.recipe import TrainingSettings
+from forgetless.recipe import LoraSettings, TrainingSettings
 from forgetless.records import StreamKind
 from forgetless.tokens import ChatFormat, Encoded
 from forgetless.training.blend import Blend
@@ -112,5 +112,5 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def with_lora(settings: TrainingSettings, dropout: float = 0.2) -> TrainingSettings:
-    lora = settings.lora.model_copy(update={"rank": 4, "dropout": dropout})
+    lora = LoraSettings(rank=4, dropout=dropout)
     return settings.model_copy(update={"method": "lora", "lora": lora})

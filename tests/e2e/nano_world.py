@@ -76,7 +76,7 @@ def _recipe(method: str) -> dict[str, Any]:
         },
         "training": {
             "method": method,
-            "lora": {"rank": 4, "dropout": 0.1},
+            "lora": {"rank": 4, "dropout": 0.1} if method == "lora" else None,
             "steps": 12,
             "batch_rows": 2,
             "max_length_tokens": 96,

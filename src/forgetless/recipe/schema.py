@@ -116,11 +116,11 @@ class TrainingSettings(Settings):
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
     times. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
     whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
-    or `epochs` over the domain rows.
+    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else.
     """
 
     method: Literal["full", "lora"] = "full"
-    lora: LoraSettings = LoraSettings()
+    lora: LoraSettings | None = None
     learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
     steps: Annotated[Whole, Field(ge=1)] | None = None
     epochs: Annotated[Real, Field(gt=0.0)] = 1.0
@@ -135,6 +135,19 @@ class TrainingSettings(Settings):
     max_gradient_norm: Annotated[Real, Field(gt=0.0)] = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora_has_defaults(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("method") == "lora" and data.get("lora") is None:
+            return data | {"lora": {}}
+        return data
+
+    @model_validator(mode="after")
+    def _an_adapter_goes_with_its_method(self) -> Self:
+        if self.method == "full" and self.lora is not None:
+            raise ValueError("`lora:` is read with `method: lora` only; with `method: full` all weights are trained")
+        return self
 
 
 class MixtureSettings(Settings):

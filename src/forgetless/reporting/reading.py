@@ -31,7 +31,6 @@ import yaml
 from forgetless.errors import RunFolderError
 from forgetless.records import Certificate, Evaluation, MixtureShare, PathStep, from_json
 from forgetless.reporting.view import (
-    BaseScore,
     LogPoint,
     MixtureView,
     Moment,
@@ -82,7 +81,6 @@ def build_view(folder: Path) -> View:
         rejects=tuple(_rejects(folder / "rejects.jsonl")),
         mixture=_mixture(events),
         replay=_replay(events),
-        base_scores=_base_scores(events),
         logs=_by_step(_some(LogPoint, e) for e in _of(events, "log") if "step" in e),
         evaluations=_by_step(from_json(Evaluation, _fields_of(Evaluation, e)) for e in _of(events, "evaluation")),
         alarms=tuple(_moment(e, "message") for e in _of(events, "alarm")),
@@ -135,11 +133,6 @@ def _replay(events: Sequence[Event]) -> ReplayView | None:
         known = covered if isinstance(covered, Mapping) else dict.fromkeys(covered or (), True)
         return ReplayView(rows=event.get("rows"), prompts=_inline(event.get("prompts") or ""), covered=known)
     return None
-
-
-def _base_scores(events: Sequence[Event]) -> dict[str, BaseScore]:
-    scores = [(name, score) for e in _of(events, "base") for name, score in _mapping(e.get("scores")).items()]
-    return {name: BaseScore(score.get("score"), score.get("n")) for name, score in scores}
 
 
 def _path(events: Sequence[Event]) -> tuple[PathStep, ...]:

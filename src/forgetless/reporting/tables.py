@@ -224,16 +224,7 @@ def _ability_row(name: str, measured: Measured | None, view: View, scale: Scale)
             covered=covered,
             plot=interval_plot(measured, scale),
         )
-    base = view.base_scores.get(name)
-    return AbilityRow(
-        name,
-        "untested",
-        untested,
-        waiting,
-        base_score=base.score if base else None,
-        margin=view.margins.get(name),
-        covered=covered,
-    )
+    return AbilityRow(name, "untested", untested, waiting, margin=view.margins.get(name), covered=covered)
 
 
 def _walked(step: PathStep, certified: float | None) -> Position:

@@ -64,14 +64,6 @@ class ReplayView:
 
 
 @dataclass(frozen=True, slots=True)
-class BaseScore:
-    """The base's score on one task before training."""
-
-    score: float | None
-    n: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class LogPoint:
     """What the trainer logged at one step; losses, KL and entropy in nats."""
 
@@ -130,7 +122,6 @@ class View:
     rejects: tuple[RejectView, ...] = ()
     mixture: MixtureView | None = None
     replay: ReplayView | None = None
-    base_scores: Mapping[str, BaseScore] = field(default_factory=dict)
     logs: tuple[LogPoint, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     alarms: tuple[Moment, ...] = ()
@@ -176,8 +167,7 @@ class View:
     def capabilities(self) -> tuple[str, ...]:
         """Every ability that the run knows of, in the recipe's order."""
         looked = [c.capability for e in self.evaluations[-1:] for c in e.capabilities]
-        measured = [name for name in self.base_scores if name != "domain"]
-        return tuple(dict.fromkeys([*self.kept_by_recipe, *self.verdicts, *looked, *measured]))
+        return tuple(dict.fromkeys([*self.kept_by_recipe, *self.verdicts, *looked]))
 
     def covered(self, capability: str) -> bool | None:
         """Whether replay rows lie close to an ability; `None` where nobody measured it."""

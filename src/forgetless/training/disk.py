@@ -18,9 +18,8 @@ def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evalua
     older is stripped once the newer is whole), and the two models that may be shipped, in the base's number format.
     """
     whole = sum(p.numel() * p.element_size() for p in base.parameters())
-    trained = _FLOAT32_BYTES * (
-        _adapter_weights(base, settings.lora.rank) if settings.method == "lora" else _size(base)
-    )
+    adapter = settings.lora
+    trained = _FLOAT32_BYTES * (_size(base) if adapter is None else _adapter_weights(base, adapter.rank))
     return trained * (evaluations + 1) + 2 * _ADAM_MOMENTS * trained + 2 * whole
 
 

@@ -28,7 +28,7 @@ def make_student(base: PreTrainedModel, settings: TrainingSettings, *, seed: int
     Raises:
         RecipeError: The adapter's target modules are not in this model, or include its output head.
     """
-    if settings.method == "full":
+    if settings.lora is None:
         return copy.deepcopy(base).float().requires_grad_(True)
     return _adapted(base, settings.lora, seed)
 

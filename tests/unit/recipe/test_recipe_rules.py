@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from forgetless.errors import RecipeError
-from forgetless.recipe import parse_recipe
+from forgetless.recipe import LoraSettings, dump_recipe, parse_recipe
 
 Change = Callable[[str, Any], dict[str, Any]]
 Refuse = Callable[[str, Any], RecipeError]
@@ -104,6 +105,18 @@ def test_a_capability_may_be_called_like_a_type_of_task(refusal: Refuse) -> None
 
 def test_one_source_is_the_domain(refusal: Refuse) -> None:
     assert "kind: domain" in refusal("sources.rows.kind", "general").rule
+
+
+def test_lora_settings_that_nothing_would_read_are_refused(refusal: Refuse) -> None:
+    error = refusal("training.lora", {"rank": 8})
+    assert error.field == "training"
+    assert "method: lora" in error.rule
+
+
+def test_lora_without_settings_is_written_out_with_its_defaults(with_setting: Change) -> None:
+    recipe = parse_recipe(with_setting("training.method", "lora"))
+    assert recipe.training.lora == LoraSettings()
+    assert yaml.safe_load(dump_recipe(recipe))["training"]["lora"]["rank"] == 16
 
 
 def test_held_out_rows_measure_only_the_domain(refusal: Refuse, with_setting: Change) -> None:
