@@ -219,7 +219,11 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], data: Any) -> T:
-    """The record of type `kind` that `to_json` turned into `data`. Unknown keys raise `TypeError`."""
+    """The record of type `kind` that `to_json` turned into `data`.
+
+    Keys that the record does not know (written by a newer version, say) are passed over, at any depth; a field that is
+    missing and has no default raises `TypeError`.
+    """
     return typing.cast(T, _decode(kind, data))
 
 
@@ -239,7 +243,5 @@ def _decode(kind: Any, data: Any) -> Any:
         return {k: _decode(typing.get_args(kind)[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return typing.cast(Any, kind)(
-            **{name: _decode(hints[name], v) if name in hints else v for name, v in data.items()}
-        )
+        return typing.cast(Any, kind)(**{name: _decode(hints[name], v) for name, v in data.items() if name in hints})
     return data

@@ -10,14 +10,14 @@ from forgetless.engines import TransformersEngine
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard
 from forgetless.models import LoadedModel, weights_hash
+from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
-from forgetless.records import Certificate, MixtureShare, Row
-from forgetless.rundir import RunFolder, ScoreStore, cache_folder, free_bytes
+from forgetless.records import Certificate, MixtureShare, Row, StreamKind
+from forgetless.rundir import RunFolder, ScoreStore, cache_folder, folder_bytes, free_bytes
 from forgetless.sources import LoadedSource, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
-Progress = Callable[[str], Callable[[int, int], None] | None]
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -38,9 +38,10 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
     run.write_text("recipe.yaml", text)
 
 
-def load_sources(recipe: Recipe, folder: Path) -> list[LoadedSource]:
-    """Every source of the recipe, read."""
-    return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in recipe.sources.items()]
+def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None) -> list[LoadedSource]:
+    """Every source of the recipe, or every one of a kind, read."""
+    wanted = {name: source for name, source in recipe.sources.items() if only in (None, source.kind)}
+    return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in wanted.items()]
 
 
 def domain_rows_of(sources: Sequence[LoadedSource]) -> list[Row]:
@@ -71,7 +72,7 @@ def replay_rows(
     base: LoadedModel,
     exam: Exam,
     run: RunFolder,
-    progress: Progress,
+    progress: Progresses,
 ) -> tuple[Row, ...]:
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
@@ -89,6 +90,11 @@ def replay_rows(
     return replay.rows
 
 
+def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
+    """Which capabilities lie close to the replay rows, as it was measured before training; empty without replay."""
+    return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
+
+
 def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder) -> None:
     """Refuse a run whose checkpoints and models will not fit on the disk.
 
@@ -96,12 +102,13 @@ def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder
         RunFolderError: There is less free space than the run is predicted to write.
     """
     evaluations = -(-blended.plan.steps // recipe.evaluation.every_steps)
-    needed, free = predicted_bytes(base.model, recipe.training, evaluations=evaluations), free_bytes(run.path)
+    whole = predicted_bytes(base.model, recipe.training, evaluations=evaluations)
+    needed, free = whole - folder_bytes(run.path), free_bytes(run.path)
     if needed > free:
         raise RunFolderError(
             field="output",
             value=run.path,
-            rule=f"the run will write about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free",
+            rule=f"the run will write about {needed / 1e9:.1f} GB more and the disk has {free / 1e9:.1f} GB free",
             way_out="free some space, raise `evaluation.every_steps`, or train with `method: lora`",
         )
 
@@ -120,7 +127,7 @@ def train_under_guard(
     guard: Guard,
     run: RunFolder,
     resume: bool,
-    progress: Progress,
+    progress: Progresses,
 ) -> None:
     """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint."""
     checkpoints = run.path / "checkpoints"

@@ -29,12 +29,14 @@ class LoadedModel:
     """A model in evaluation mode, its way to write conversations, and what it is.
 
     `hash` covers weights, architecture, vocabulary and chat template (see `model_hash`); `name` is what people call it.
+    `trust_remote_code` says whether its own code may run when it is read back from a folder.
     """
 
     model: PreTrainedModel
     format: ChatFormat
     hash: str
     name: str
+    trust_remote_code: bool = False
 
 
 def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
@@ -60,26 +62,30 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
     origin: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if gguf_file:
         origin["gguf_file"] = gguf_file
+    else:
+        origin["use_safetensors"] = True
     return _load(
         place, dtype=choose_dtype(settings.dtype, device), device=device, origin=origin, adapter=adapter,
         name=settings.path,
     )  # fmt: skip
 
 
-def load_folder(path: Path, *, dtype: str = "auto", device: str = "auto") -> LoadedModel:
+def load_folder(
+    path: Path, *, dtype: str = "auto", device: str = "auto", trust_remote_code: bool = False
+) -> LoadedModel:
     """Loads what `save_model` wrote.
 
     Args:
         path: The folder.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
-        device: `auto`, `cpu` or a CUDA device.
+        device: `auto`, `cpu` or `cuda`.
+        trust_remote_code: Whether code in the folder may run.
 
     Raises:
         ModelError: The folder is missing or incomplete.
     """
-    return load_model(
-        ModelSettings.model_validate({"path": str(path), "dtype": dtype, "device": device}), folder=Path()
-    )
+    settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code}
+    return load_model(ModelSettings.model_validate(settings), folder=Path())
 
 
 def _load(
@@ -92,7 +98,9 @@ def _load(
     name: str,
 ) -> LoadedModel:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, **origin)
+        tokenizer = AutoTokenizer.from_pretrained(
+            place, **{key: value for key, value in origin.items() if key != "use_safetensors"}
+        )
         chat = ChatFormat(tokenizer)
         chat.require_template()
         model, found = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, output_loading_info=True, **origin)
@@ -104,7 +112,7 @@ def _load(
     if adapter:
         model = _merged(model, adapter)
     model = model.to(device).eval()
-    return LoadedModel(model, chat, model_hash(model, tokenizer), name)
+    return LoadedModel(model, chat, model_hash(model, tokenizer), name, bool(origin["trust_remote_code"]))
 
 
 def _merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:

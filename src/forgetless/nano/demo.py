@@ -30,6 +30,10 @@ DOMAIN_ROWS: Final = 1200
 PROMPTS: Final = 6000
 
 
+WRITTEN: Final = ("domain.jsonl", "prompts.jsonl", *(f"{arm}.yaml" for arm in ARMS), "runs", "report.html")
+"""Everything that a demo leaves in its folder."""
+
+
 def write_demo(folder: Path, *, prompts: Literal["given", "self"] = "given", seed: int = 0) -> dict[str, Recipe]:
     """Write the demo's data and recipes, and return the recipes by arm.
 
@@ -80,7 +84,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
             "prompts": given if prompts == "given" else "self",
             "rows": PROMPTS,
             "max_new_tokens": 40,
-            "max_prompt_tokens": 60,
+            "max_prompt_tokens": 56,
         }
     return recipe
 

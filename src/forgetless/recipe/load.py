@@ -104,6 +104,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.YAMLError(
+                    f"braces open a mapping here; put a text that holds them in quotes{key.start_mark}"
+                )
             if key.value in seen:
                 raise yaml.YAMLError(f"the key `{key.value}` is written twice{key.start_mark}")
             seen.add(key.value)
@@ -129,7 +133,10 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
         )
     rule = str(error["msg"]).removeprefix("Value error, ")
     shown = "(see rule)" if isinstance(value, dict) else value
-    return RecipeError(field=where, value=shown, rule=rule, way_out=f"change `{where}` in {origin}")
+    way_out = f"change `{where}` in {origin}" if error["loc"] else f"change {origin}"
+    if kind == "string_type" and isinstance(value, dict):
+        way_out = f"put the text in quotes; without them YAML reads its braces as a mapping (in {origin})"
+    return RecipeError(field=where, value=shown, rule=rule, way_out=way_out)
 
 
 def _names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -123,7 +123,7 @@ class TrainingSettings(Settings):
     lora: LoraSettings | None = None
     learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
     steps: Annotated[Whole, Field(ge=1)] | None = None
-    epochs: Annotated[Real, Field(gt=0.0)] = 1.0
+    epochs: Annotated[Real, Field(gt=0.0)] | None = None
     batch_rows: Annotated[Whole, Field(ge=1)] = 8
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
@@ -138,10 +138,20 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _lora_has_defaults(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("method") == "lora" and data.get("lora") is None:
-            return data | {"lora": {}}
+    def _what_is_not_said_has_defaults(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        if data.get("method") == "lora" and data.get("lora") is None:
+            data = data | {"lora": {}}
+        if data.get("steps") is None and data.get("epochs") is None:
+            data = data | {"epochs": 1.0}
         return data
+
+    @model_validator(mode="after")
+    def _a_run_has_one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("the length of a run is `steps:` or `epochs:`, not both")
+        return self
 
     @model_validator(mode="after")
     def _an_adapter_goes_with_its_method(self) -> Self:
@@ -313,7 +323,7 @@ class ComparisonRecipe(Questions):
 class Recipe(Questions):
     """The whole recipe."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     output: str = "runs"
     model: ModelSettings
     sources: Annotated[dict[str, SourceSettings], Field(min_length=1)]
@@ -338,6 +348,16 @@ class Recipe(Questions):
             raise ValueError("`sources.replay` is taken: the rows that the base answers are set under `replay:`")
         if not any(s.kind == "domain" for s in self.sources.values()):
             raise ValueError("at least one source must have `kind: domain`")
+        return self
+
+    @model_validator(mode="after")
+    def _replay_rows_can_be_trained_on(self) -> Recipe:
+        longest = self.replay.max_prompt_tokens + self.replay.max_new_tokens if self.replay else 0
+        if longest > self.training.max_length_tokens:
+            raise ValueError(
+                f"replay rows may have {longest} tokens (`replay.max_prompt_tokens` + `replay.max_new_tokens`), more "
+                f"than `training.max_length_tokens: {self.training.max_length_tokens}` lets in"
+            )
         return self
 
     @model_validator(mode="after")

@@ -8,12 +8,13 @@ all runs on the same base and a killed run goes on after the last full block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from forgetless.errors import DataError
+from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
@@ -25,9 +26,6 @@ from forgetless.synthesis.self_written import self_written_prompts
 if TYPE_CHECKING:
     from forgetless.engines import Engine
     from forgetless.tokens import ChatFormat
-
-Progress = Callable[[int, int], None]
-"""Called with the number of rows answered and the number in all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from forgetless.errors import TaskError
+from forgetless.progress import Progress
 from forgetless.recipe import ChoiceTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.sources import fill
 from forgetless.tasks.items import Question, as_text, column, make_item, read_questions
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 
 if TYPE_CHECKING:
     from forgetless.engines import AnswerLikelihood, Engine

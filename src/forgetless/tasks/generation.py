@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forgetless.progress import Progress
 from forgetless.recipe import GenerationTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.tasks.items import answer_text, make_item, read_questions
 from forgetless.tasks.matching import Match, check_reference, matcher
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine

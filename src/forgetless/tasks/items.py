@@ -16,7 +16,7 @@ from forgetless.errors import DataError
 from forgetless.recipe import ItemFiles
 from forgetless.records import Item, Message
 from forgetless.rundir import content_hash
-from forgetless.sources import Reject, fill, read_records, resolve_files
+from forgetless.sources import Reject, fill, prompt_key, read_records, resolve_files
 
 FILE_COLUMN = "file"
 """A column that every record has: the name of its file without the ending. A column of that name in the file wins."""
@@ -92,9 +92,17 @@ def make_item(question: Question, *, target: str, choices: Sequence[str] = ()) -
         messages=question.messages,
         target=target,
         choices=tuple(choices),
-        group=question.group or identifier,
+        group=question.group or question_group(question.messages),
         subject=question.subject,
     )
+
+
+def question_group(messages: Sequence[Message]) -> str:
+    """The group of an item that is given none: everything that asks the same question is one unit.
+
+    So two answers to one question fall on the same part, and so does the same question in two tasks.
+    """
+    return prompt_key(messages)[:16]
 
 
 def column(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> Any:

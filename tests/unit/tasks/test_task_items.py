@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from forgetless.errors import DataError
-from forgetless.recipe import GenerationTask
-from forgetless.tasks import build_task
+from forgetless.recipe import AnswerProbabilityTask, GenerationTask
+from forgetless.sources import prompt_key
+from forgetless.tasks import Task, build_task
 
 Write = Callable[..., str]
 Records = list[dict[str, Any]]
@@ -36,7 +37,29 @@ def test_templates_are_written_over_the_columns(tmp_path: Path, write_jsonl: Wri
         ("user", "Q: What is 10 + 10?"),
     ]
     assert item.target == '{"n": "20"}'
-    assert item.group == item.id
+    assert item.group == prompt_key(item.messages)[:16]
+
+
+def test_the_same_question_falls_on_the_same_part_of_every_task(
+    tmp_path: Path, write_jsonl: Write, questions: Records
+) -> None:
+    """However it is answered and scored: else the guard would steer by questions that certify."""
+    file = write_jsonl([record | {"long": f"It is {record['result']}."} for record in questions])
+    short = build_task("short", generation(file), folder=tmp_path, seed=0)
+    likely = AnswerProbabilityTask(type="answer_probability", files=[file], prompt="{question}", answer="long")
+    long = build_task("long", likely, folder=tmp_path, seed=5)
+
+    def asked(task: Task) -> set[str]:
+        return {prompt_key(item.messages) for item in task.items("test")}
+
+    assert asked(short) == asked(long)
+
+
+def test_two_answers_to_one_question_are_one_unit(tmp_path: Path, write_jsonl: Write, questions: Records) -> None:
+    twice = [*questions, *({**record, "result": "another"} for record in questions)]
+    task = build_task("twice", generation(write_jsonl(twice)), folder=tmp_path, seed=0)
+    items = task.items("test")
+    assert len({item.group for item in items}) == len(items) / 2
 
 
 def test_ids_are_of_the_content(tmp_path: Path, write_jsonl: Write, questions: Records) -> None:
@@ -79,7 +102,7 @@ def test_a_missing_column_names_those_that_exist(
     settings = generation(write_jsonl(questions), **{setting: value})
     with pytest.raises(DataError, match="`question`") as caught:
         build_task("sums", settings, folder=tmp_path, seed=0)
-    assert caught.value.field == f"sums.task.{setting}"
+    assert caught.value.field == f"keep.sums.task.{setting}"
     assert "`result`" in str(caught.value)
 
 
