@@ -27,21 +27,22 @@ def compare(
     tuned: ModelSettings | str | Path,
     recipe: Recipe | ComparisonRecipe,
     *,
-    folder: Path = Path(),
+    folder: Path | None = None,
     progress: Progresses = unwatched,
 ) -> CompareResult:
     """Verdicts for two finished models, by the tasks of a recipe.
 
     Args:
-        base: The model before: a folder, a GGUF file, a hub id, or settings as under `model:` in a recipe.
+        base: The model before: a folder or GGUF file here, a hub id, or settings as under `model:` in a recipe.
         tuned: The model after.
         recipe: What to ask; of a whole recipe also how to load a model that is named by its path alone.
-        folder: What relative paths in the recipe are relative to.
+        folder: What relative paths in the recipe are relative to; by default where the recipe was read from.
         progress: Told how far the measurements have come.
 
     Raises:
         UserError: Something in the recipe, the data or the models needs mending.
     """
+    folder = folder or recipe.folder
     rows = _rows_asked_about(recipe, folder)
     capabilities = capabilities_of(recipe, folder=folder, domain_rows=rows)
     tasks = {c.name: c.task for c in capabilities}
@@ -68,9 +69,9 @@ def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[R
 
 
 def _model_settings(model: ModelSettings | str | Path, recipe: Recipe | ComparisonRecipe) -> ModelSettings:
-    """A bare path is loaded the way the recipe loads its own model."""
+    """A bare path is one from here, not from the recipe, and is loaded the way the recipe loads its own model."""
     if isinstance(model, ModelSettings):
         return model
     way = {"dtype", "device", "trust_remote_code"}
     settings = recipe.model.model_dump(include=way) if isinstance(recipe, Recipe) else {}
-    return ModelSettings(path=str(model), **settings)
+    return ModelSettings(path=str(Path(model).resolve() if Path(model).exists() else model), **settings)

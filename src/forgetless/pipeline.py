@@ -17,13 +17,14 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate
 from forgetless.reporting import write_report
-from forgetless.rundir import content_hash, manifest, open_run
+from forgetless.rundir import content_hash, open_run
 from forgetless.stages import (
     OnEvent,
     check_disk,
     covered_by_replay,
     domain_rows_of,
     engine_of,
+    keep_manifest,
     keep_recipe,
     load_sources,
     replay_rows,
@@ -54,7 +55,7 @@ class TrainResult:
 def train(
     recipe: Recipe,
     *,
-    folder: Path = Path(),
+    folder: Path | None = None,
     resume: bool = False,
     progress: Progresses = unwatched,
     on_event: OnEvent | None = None,
@@ -63,7 +64,7 @@ def train(
 
     Args:
         recipe: What to do; see `load_recipe`.
-        folder: What relative paths in the recipe are relative to.
+        folder: What relative paths in the recipe are relative to; by default where the recipe was read from.
         resume: Go on with a run that was killed.
         progress: Gives a `(done, total)` callback for a described piece of long work, or `None`.
         on_event: Sees every event of the run as it happens.
@@ -71,6 +72,7 @@ def train(
     Raises:
         UserError: Something in the recipe, the data, the model or the folder needs mending.
     """
+    folder = folder or recipe.folder
     with open_run(folder / Path(recipe.output).expanduser() / recipe.name, resume=resume) as run:
         run.on_event = on_event
         keep_recipe(recipe, run, resume=resume)
@@ -80,7 +82,7 @@ def train(
         base = load_model(recipe.model, folder=folder)
         engine = engine_of(base, recipe)
         rehearse(exam, engine, seed=recipe.seed)
-        run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, base_hash=base.hash))
+        keep_manifest(recipe, base, exam, run)
         rows = rows_to_train_on(sources, exam, recipe, run)
         replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
         blended = blend(rows, replay, base.format, recipe=recipe)

@@ -13,7 +13,7 @@ from forgetless.models import LoadedModel, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare, Row, StreamKind
-from forgetless.rundir import RunFolder, ScoreStore, cache_folder, folder_bytes, free_bytes
+from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
 from forgetless.sources import LoadedSource, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
@@ -36,6 +36,26 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
             way_out="restore the recipe (the folder holds it as recipe.yaml), or give `name:` another value",
         )
     run.write_text("recipe.yaml", text)
+
+
+def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder) -> None:
+    """Write down what the run is made with: seed, model, items, versions, machine.
+
+    Raises:
+        RunFolderError: A run is resumed with another base model or other items than it was begun with.
+    """
+    made_with = {"base_hash": base.hash, "items_hash": content_hash(sorted(exam.fixed_prompts(recipe.seed)))}
+    before = run.read_json("manifest.json") or {}
+    for what, found in made_with.items():
+        if before.get(what, found) != found:
+            raise RunFolderError(
+                field="--resume",
+                value=run.path,
+                rule=f"was begun with {'another base model' if what == 'base_hash' else 'other items to test on'}",
+                way_out="put the files back as they were, or give `name:` another value",
+            )
+    device = base.model.device.type
+    run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, device=device, **made_with))
 
 
 def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None) -> list[LoadedSource]:

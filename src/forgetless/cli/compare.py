@@ -33,14 +33,7 @@ def compare(
     from forgetless.reporting import verdict_table
 
     with narrator() as tell:
-        result = run_comparison(
-            _rooted(base), _rooted(tuned), settings, folder=recipe.resolve().parent, progress=tell.progress
-        )
+        result = run_comparison(base, tuned, settings, progress=tell.progress)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
     write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
     raise typer.Exit(exit_code(result.verdicts))
-
-
-def _rooted(path: str) -> str:
-    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; a hub id as it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path

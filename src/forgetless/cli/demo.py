@@ -54,9 +54,10 @@ def demo(
                                                            title=TITLE, texts=arm_texts(prompts)))  # fmt: skip
     certificates = {arm: result.certificate for arm, result in results.items()}
     seconds = time.monotonic() - started
-    results_console(json).print(arms_table(certificates, {arm: r.tokens for arm, r in results.items()}, uncovered))
+    tokens = {arm: result.tokens for arm, result in results.items()}
+    results_console(json).print(arms_table(certificates, tokens, uncovered))
     results_console(json).print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
-    write_json(summary(certificates, seconds), json)
+    write_json(summary(certificates, tokens, seconds), json)
 
 
 def _clear(output: Path, written: Iterable[str]) -> None:

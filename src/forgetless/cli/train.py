@@ -28,9 +28,7 @@ def train(
     from forgetless.reporting import verdict_table
 
     with narrator() as tell:
-        result = run_pipeline(
-            settings, folder=recipe.resolve().parent, resume=resume, progress=tell.progress, on_event=tell.event
-        )
+        result = run_pipeline(settings, resume=resume, progress=tell.progress, on_event=tell.event)
     certificate = result.certificate
     shown = certificate.certified_verdicts if settings.ship == "certified" and certificate.certified_a else ()
     verdicts = shown or certificate.verdicts

@@ -26,7 +26,7 @@ def load_recipe(path: Path | str) -> Recipe:
     Raises:
         RecipeError: The file is missing, is not YAML, or does not validate.
     """
-    return parse_recipe(_read_yaml(Path(path)), origin=str(path))
+    return _placed(parse_recipe(_read_yaml(Path(path)), origin=str(path)), Path(path))
 
 
 def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
@@ -37,8 +37,13 @@ def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
     """
     data = _read_yaml(Path(path))
     if isinstance(data, dict) and "sources" in data:
-        return _validate(Recipe, data, str(path))
-    return _validate(ComparisonRecipe, data, str(path))
+        return _placed(_validate(Recipe, data, str(path)), Path(path))
+    return _placed(_validate(ComparisonRecipe, data, str(path)), Path(path))
+
+
+def _placed(recipe: R, path: Path) -> R:
+    recipe._folder = path.resolve().parent
+    return recipe
 
 
 def _read_yaml(path: Path) -> Any:

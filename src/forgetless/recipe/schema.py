@@ -6,9 +6,10 @@ names (`margin_points`, `max_length_tokens`). Paths are resolved against the fol
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 
 def _no_yes_or_no(value: object) -> object:
@@ -298,11 +299,22 @@ class EvaluationSettings(Settings):
 
 
 class Questions(Settings):
-    """What a model is asked: the part that a recipe for training and one for comparing share."""
+    """What a model is asked: the part that a recipe for training and one for comparing share.
+
+    `folder` is the folder of the file that it was read from, which relative paths start from; without a file it is
+    the working directory.
+    """
+
+    _folder: Path = PrivateAttr(default_factory=Path)
 
     seed: Annotated[Whole, Field(ge=0)] = 0
     keep: dict[str, CapabilitySettings] = {}
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to."""
+        return self._folder
 
     @model_validator(mode="after")
     def _the_domain_is_asked_elsewhere(self) -> Self:

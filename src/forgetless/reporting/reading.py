@@ -7,7 +7,6 @@ run by a newer version. The events that are read:
     source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
     mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
     replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
-    base         scores {capability: {score, n}}; the domain under the name `domain`
     log          step, loss, ce, kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
     alarm        step, capability, message

@@ -28,7 +28,8 @@ def refused(path: Path) -> RecipeError:
 
 def test_a_recipe_is_read_from_its_file(recipe_file: Write, with_setting: Change) -> None:
     path = recipe_file(with_setting("seed", 4))
-    assert load_recipe(path) == load_recipe(str(path)) == parse_recipe(with_setting("seed", 4))
+    assert load_recipe(path) == load_recipe(str(path))
+    assert load_recipe(path).model_dump() == parse_recipe(with_setting("seed", 4)).model_dump()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -149,6 +150,13 @@ def test_a_template_that_lacks_its_quotes_is_told_so(tmp_path: Path, prompt: str
     with pytest.raises(RecipeError, match="in quotes") as caught:
         load_recipe(path)
     assert caught.value.field == field
+
+
+def test_a_recipe_knows_where_it_was_read(recipe_file: Write, with_setting: Change) -> None:
+    path = recipe_file(with_setting("seed", 4))
+    assert load_recipe(path).folder == path.resolve().parent
+    assert load_recipe(path).model_copy(update={"seed": 5}).folder == path.resolve().parent
+    assert parse_recipe(with_setting("seed", 4)).folder == Path()
 
 
 def test_replay_rows_that_training_could_not_hold_are_refused(with_setting: Callable[..., Any]) -> None:
