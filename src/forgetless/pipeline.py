@@ -75,6 +75,8 @@ def train(
     folder = folder or recipe.folder
     with open_run(folder / Path(recipe.output).expanduser() / recipe.name, resume=resume) as run:
         run.on_event = on_event
+        if resume:
+            run.append_event("resumed", after=len(run.events()))
         keep_recipe(recipe, run, resume=resume)
         sources = load_sources(recipe, folder)
         exam = set_exam(recipe, folder=folder, domain_rows=domain_rows_of(sources))
