@@ -38,7 +38,7 @@ class Row:
     """One training row: a conversation, or raw text when `messages` is empty.
 
     `id` is stable across runs (a hash of the content), `source` is the name of the source in the recipe, and
-    `origin` says where the row stands in its file (`path:line`).
+    `origin` says where the row stands in its file (`path:line`; see `sources.Record`).
     """
 
     id: str
@@ -207,6 +207,8 @@ def to_json(value: Any) -> Any:
 
     A float that is not finite becomes `None`: unknown stays unknown when it is read back.
     """
+    if value is None or isinstance(value, (str, int)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -23,6 +23,8 @@ Real = Annotated[float, BeforeValidator(_no_yes_or_no)]
 Share = Annotated[Real, Field(gt=0.0, le=1.0)]
 Files = Annotated[list[str], Field(min_length=1)]
 
+_HUB_KEYS = ("subset", "split", "revision")
+
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -59,14 +61,46 @@ class RowTemplate(Settings):
     system: str | None = None
 
 
-class FileSettings(Settings):
-    """Files, and how their records become rows."""
+class RecordSettings(Settings):
+    """Where records stand: in files, or in one split of a dataset on the Hugging Face hub.
 
-    files: Files
-    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
+    `files` are names, folders or glob patterns. `hub` is `owner/name`, or a local folder in the hub's layout; `split`
+    may be cut to rows, as in `train[:1000]`. `columns` names the columns of a CSV file without a header line.
+    `encoding: auto` detects UTF-8, UTF-16 with a byte order mark and GB18030.
+    """
+
+    files: Files | None = None
+    hub: str | None = None
+    subset: str | None = None
+    split: Annotated[str, Field(pattern=r"^\w+([.-]\w+)*(\[\d*:\d*\])?$")] | None = None
+    revision: str | None = None
+    format: Literal["auto", "jsonl", "json", "csv", "parquet", "text"] = "auto"
+    columns: Annotated[list[str], Field(min_length=1)] | None = None
+    encoding: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_hub_dataset_has_a_split(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("hub") is not None and data.get("split") is None:
+            return data | {"split": "train"}
+        return data
+
+    @model_validator(mode="after")
+    def _records_stand_in_one_place(self) -> Self:
+        if (self.files is None) == (self.hub is None):
+            raise ValueError("records come from `files:` or from `hub:`, one of the two")
+        place, others = ("hub", ("format", "columns", "encoding")) if self.hub is not None else ("files", _HUB_KEYS)
+        for name in others:
+            if getattr(self, name) != RecordSettings.model_fields[name].default:
+                raise ValueError(f"`{name}:` is not read with `{place}:`")
+        return self
+
+
+class FileSettings(RecordSettings):
+    """Records, and how they become rows."""
+
     shape: Literal["auto", "messages", "alpaca", "prompt_completion", "template", "text"] = "auto"
     template: RowTemplate | None = None
-    encoding: str = "utf-8"
     max_rows: Annotated[Whole, Field(ge=1)] | None = None
     max_rejected_percent: Annotated[Real, Field(ge=0.0, le=100.0)] = 1.0
 
@@ -89,8 +123,8 @@ class SourceSettings(FileSettings):
 class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
-    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more prompt
-    files, of which only the prompts are used.
+    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
+    hub datasets, of which only the prompts are used.
     """
 
     share: Share
@@ -167,13 +201,9 @@ class MixtureSettings(Settings):
     repetition_cap: Annotated[Whole, Field(ge=1)] = 8
 
 
-class ItemFiles(Settings):
-    """Files of items; templates are written over their columns, as in `template`."""
+class ItemFiles(RecordSettings):
+    """Records of items; templates are written over their columns, as in `template`."""
 
-    files: Files
-    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
-    columns: list[str] | None = None
-    encoding: str = "utf-8"
     max_items: Annotated[Whole, Field(ge=1)] | None = None
     prompt: str
     system: str | None = None

@@ -13,7 +13,8 @@ from typing import Any, TextIO
 from forgetless.errors import DataError
 from forgetless.sources.record import Record, Reject, preview
 
-_CONVERSATION_KEYS = ("messages", "conversations")
+CONVERSATION_KEYS = ("messages", "conversations", "conversation")
+"""Fields whose list is one conversation, and not a list of records."""
 
 
 def read_jsonl(file: TextIO, path: Path) -> Iterator[Record | Reject]:
@@ -84,7 +85,7 @@ def _list_start(whole: Any, text: str, path: Path) -> int | None:
         return text.index("[")
     lists = [key for key, value in whole.items() if isinstance(value, list)] if isinstance(whole, dict) else []
     if len(lists) == 1:
-        return None if lists[0] in _CONVERSATION_KEYS else _value_start(text, lists[0])
+        return None if lists[0] in CONVERSATION_KEYS else _value_start(text, lists[0])
     found = f"lists under {', '.join(f'`{key}`' for key in lists)}" if lists else "no list"
     raise DataError(
         field=str(path),

@@ -14,12 +14,12 @@ from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
 from forgetless.records import Message, Role, Row
 from forgetless.rundir import content_hash
+from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
 from forgetless.sources.templates import column_text, columns_used, fill, value_text
 
 SHAPES = ("messages", "alpaca", "prompt_completion", "template", "text")
 
-_CONVERSATIONS = ("messages", "conversations")
 _PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("input", "output"))
 _INSTRUCTION_INPUTS = ("input", "context")
 _INSTRUCTION_OUTPUTS = ("output", "response")
@@ -30,9 +30,12 @@ _ABOUT_A_TEXT = frozenset(
     {"text", "id", "_id", "uuid", "url", "source", "meta", "metadata", "timestamp", "date", "language", "lang", "title"}
 )
 _ROLES: dict[str, Role] = {
-    "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
-    "gpt": "assistant", "model": "assistant", "tool": "tool", "function": "tool", "observation": "tool",
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool",
 }  # fmt: skip
+_CALLS = frozenset({"function_call", "tool_call"})
 
 
 def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> str | None:
@@ -42,7 +45,7 @@ def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> st
         fields: One record.
         prompts_only: Whether a prompt without an answer is enough.
     """
-    if any(isinstance(fields.get(key), list) for key in _CONVERSATIONS):
+    if any(isinstance(fields.get(key), list) for key in CONVERSATION_KEYS):
         return "messages"
     if "instruction" in fields and (prompts_only or _first(_INSTRUCTION_OUTPUTS, fields)):
         return "alpaca"
@@ -60,7 +63,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
         texts = (template.system or "", template.prompt, template.completion)
         return tuple(dict.fromkeys(name for text in texts for name in columns_used(text, columns, field="template")))
     known = {
-        "messages": _CONVERSATIONS,
+        "messages": ("system", *CONVERSATION_KEYS),
         "alpaca": ("system", "instruction", *_INSTRUCTION_INPUTS, *_INSTRUCTION_OUTPUTS),
         "prompt_completion": ("system", *(_pair(columns) or _pair(columns, prompts_only=True) or ())),
         "text": ("text",),
@@ -146,24 +149,42 @@ def _exchange(system: str, prompt: str, answer: str | None) -> tuple[Message, ..
 
 
 def _conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
-    key = _first(_CONVERSATIONS, fields)
+    key = _first(CONVERSATION_KEYS, fields)
     turns = fields[key] if key else None
     if not isinstance(turns, list):
         raise UnfitRecordError(f"`{key}` is not a list of turns" if key else "has no `messages`")
-    return tuple(_turn(turn, f"{key}[{index}]") for index, turn in enumerate(turns))
+    messages = tuple(message for index, turn in enumerate(turns) for message in _turn(turn, f"{key}[{index}]"))
+    system = value_text(fields["system"], "system") if fields.get("system") is not None else ""
+    if system.strip() and not any(message.role == "system" for message in messages):
+        return (Message("system", system), *messages)
+    return messages
 
 
-def _turn(turn: Any, name: str) -> Message:
+def _turn(turn: Any, name: str) -> tuple[Message, ...]:
+    """The message of `role` and `content`, or of ShareGPT's `from` and `value`; two for a `human` and `assistant`."""
     if not isinstance(turn, dict):
         raise UnfitRecordError(f"`{name}` is not an object with `role` and `content`")
-    if turn.get("tool_calls") or turn.get("function_call"):
+    if turn.get("human") is not None and turn.get("assistant") is not None:
+        question, answer = (value_text(turn[key], f"{name}.{key}") for key in ("human", "assistant"))
+        return Message("user", question), Message("assistant", answer, trained=_is_trained(turn))
+    spoken_by = str(_either(turn, "role", "from")).lower()
+    if turn.get("tool_calls") or turn.get("function_call") or spoken_by in _CALLS:
         raise UnfitRecordError(f"`{name}` calls a tool, and tool calls are not trained")
-    role = _ROLES.get(str(turn.get("role", turn.get("from"))))
+    role = _ROLES.get(spoken_by)
     if role is None:
         raise UnfitRecordError(f"`{name}` has no role out of {', '.join(_ROLES)}")
-    content = _content(turn.get("content", turn.get("value")), f"{name}.content")
-    flag = turn.get("weight") if turn.get("trained") is None else turn["trained"]
-    return Message(role, content, trained=role == "assistant" and (flag is None or bool(flag)))
+    content = _content(_either(turn, "content", "value"), f"{name}.content")
+    return (Message(role, content, trained=role == "assistant" and _is_trained(turn)),)
+
+
+def _either(turn: Mapping[str, Any], name: str, other: str) -> Any:
+    """The field of the first name, or of the other where there is none: Parquet gives every turn all names."""
+    return turn.get(other) if turn.get(name) is None else turn[name]
+
+
+def _is_trained(turn: Mapping[str, Any]) -> bool:
+    flag = _either(turn, "trained", "weight")
+    return flag is None or bool(flag)
 
 
 def _content(value: Any, name: str) -> str:

@@ -16,7 +16,7 @@ from forgetless.recipe import GenerationTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.tasks.items import answer_text, make_item, read_questions
-from forgetless.tasks.matching import Match, check_reference, matcher
+from forgetless.tasks.matching import RULES, Match, check_reference, matcher
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
 
@@ -42,8 +42,8 @@ class GenerationScorer:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the way of matching and the length allowed."""
-        return content_hash("generation", self.match, self.pattern, self.max_new_tokens)
+        """A hash of the way of matching, its rules and the length allowed."""
+        return content_hash("generation", RULES, self.match, self.pattern, self.max_new_tokens)
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, with the output as the model wrote it."""

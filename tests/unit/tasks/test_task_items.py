@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from forgetless.errors import DataError
@@ -84,6 +88,17 @@ def test_the_name_of_the_file_is_a_column(tmp_path: Path, write_jsonl: Write, qu
     write_jsonl(questions[30:], "geometry.jsonl")
     task = build_task("t", generation("*.jsonl", subject="file"), folder=tmp_path, seed=0)
     assert {item.subject for item in task.items("test")} == {"algebra", "geometry"}
+
+
+def test_compressed_files_and_parquet_hold_items_too(tmp_path: Path, questions: Records) -> None:
+    half = len(questions) // 2
+    text = "".join(json.dumps(record) + "\n" for record in questions[:half])
+    (tmp_path / "algebra.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(questions[half:]), tmp_path / "geometry.parquet")
+    task = build_task("t", generation("*.*", subject="file"), folder=tmp_path, seed=0)
+    items = (*task.items("dev"), *task.items("test"))
+    assert len(items) == len(questions)
+    assert {item.subject for item in items} == {"algebra", "geometry"}
 
 
 def test_files_without_a_header_are_read_by_given_names(tmp_path: Path) -> None:
