@@ -1,8 +1,8 @@
 """The demo domain: messages of a bank's customers, to be answered with the intent as JSON.
 
-Nothing goes in but a number and a seed; out come training rows and test items. Their phrasings are disjoint: on the test
-side topics stand in carrier sentences in which training never shows them, with other openings and closings, so a model
-that only remembers sentences does not pass.
+Nothing goes in but a number and a seed; out come training rows and test items. Their phrasings are disjoint: on the
+test side topics stand in carrier sentences in which training never shows them, with other openings and closings, so a
+model that only remembers sentences does not pass.
 nano's pretraining holds no message of this kind and no JSON.
 """
 
