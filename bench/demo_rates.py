@@ -28,7 +28,7 @@ from forgetless.training import blend, fit
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3, 4e-3, 8e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--items", type=int, default=1000)
     arguments = parser.parse_args()
@@ -42,7 +42,8 @@ def main() -> None:
     means = {f"{rate:g}": statistics.mean(s) for rate, s in scores.items()}
     best = max(means, key=means.__getitem__)
     print(f"best: {best} ({means[best]:.3f})")
-    write_result("demo_rates", {"by_rate": {f"{r:g}": s for r, s in scores.items()}, "best": best}, seed=0)
+    figures = {"by_rate": {f"{r:g}": s for r, s in scores.items()}, "best": best, "items": arguments.items}
+    write_result("demo_rates", figures, seed=0)
 
 
 def domain_score(rate: float, seed: int, items: int) -> float:

@@ -21,15 +21,17 @@ ARMS: Final = ("plain", "plain_low_lr", "forgetless")
 UNCOVERED: Final = ("reversing", "pattern")
 """Abilities for which the given replay prompts hold none of their own kind."""
 
-LEARNING_RATE: Final = 3e-3
-"""Of the plain arm. Not its best for the domain: 2e-3 did better in a later try (docs/design/log.md)."""
+LEARNING_RATE: Final = 2e-3
+"""Of the plain arm: the best for its domain score (`bench/demo_rates.py`)."""
 HELD_LEARNING_RATE: Final = 1.5e-3
 HELD_KL_WEIGHT: Final = 8.0
 HELD_DOMAIN_SHARE: Final = 1 / 3
 DOMAIN_ROWS: Final = 1200
 PROMPTS: Final = 6000
 _ABILITY_WEIGHT: Final = 3
-"""How much likelier a replay prompt is of one covered ability than of one of the kinds besides."""
+_ARITHMETIC_WEIGHT: Final = 9
+"""How much likelier a replay prompt is of a covered ability, and of the one with by far the most different questions,
+than of a kind besides."""
 
 
 WRITTEN: Final = ("domain.jsonl", "prompts.jsonl", *(f"{arm}.yaml" for arm in ARMS), "runs", "report.html")
@@ -45,7 +47,9 @@ def write_demo(folder: Path, *, prompts: Literal["given", "self"] = "given", see
         seed: Seeds the data and the runs.
     """
     _write_rows(folder / "domain.jsonl", nano.domain_rows(n=DOMAIN_ROWS, seed=seed))
-    kinds = [k for k in (*_ABILITY_WEIGHT * nano.ABILITIES, *nano.OTHER_KINDS) if k not in UNCOVERED]
+    weights = dict.fromkeys(nano.OTHER_KINDS, 1) | dict.fromkeys(nano.ABILITIES, _ABILITY_WEIGHT)
+    weights |= {"arithmetic": _ARITHMETIC_WEIGHT} | dict.fromkeys(UNCOVERED, 0)
+    kinds = [kind for kind, weight in weights.items() for _ in range(weight)]
     _write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=PROMPTS, seed=seed))
     recipes = {arm: parse_recipe(_arm(arm, prompts, seed), origin=f"{arm}.yaml") for arm in ARMS}
     for arm, recipe in recipes.items():
@@ -66,7 +70,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
         },
         "training": {
             "learning_rate": rates[arm],
-            "epochs": 5,
+            "epochs": 6,
             "batch_rows": 24 if held else 8,
             "max_length_tokens": 96,
             "kl_weight": HELD_KL_WEIGHT if held else 0.0,
@@ -76,7 +80,13 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
         "keep": {
             name: {"margin_points": 2, "task": _task(name, items=3000 if held else 600)} for name in nano.ABILITIES
         },
-        "evaluation": {"every_steps": 150, "dev_items": 200, "stop_on_alarm": False, "batch_tokens": 16384},
+        "evaluation": {
+            "every_steps": 1000,
+            "dev_items": 200,
+            "stop_on_alarm": False,
+            "batch_tokens": 16384,
+            "path": [0.5, 0.8, 1.0],
+        },
         "ship": "best",
     }
     if held:
