@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 Counts = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PairedDifferences:
     """Differences d = tuned − base on the same items, ready for a test.
 
@@ -35,13 +36,9 @@ class PairedDifferences:
         base: Shape (units,), the base's mean scores in [0, 1].
         weights: Shape (units,), in (0, 1]; all 1 without groups.
         units: Ids of the groups (of the items, where they stand alone).
-        items: Judged items.
-        missing: Items among them that the tuned model has no score for.
+        tallies: Shape (units, 4): items of each unit, those without a tuned score, losses and gains.
+        sums: Shape (units, 2): the scores of base and tuned model, summed over the items that both answered.
         left_out: Items not judged because the base has no score for them.
-        losses: Items on which the tuned model scores lower.
-        gains: Items on which it scores higher.
-        base_mean: Mean base score over the items that both answered; `None` without any.
-        tuned_mean: Mean tuned score over the same items.
         binary: Whether every score is 0 or 1 and every unit is a single item.
     """
 
@@ -50,19 +47,73 @@ class PairedDifferences:
     base: Floats
     weights: Floats
     units: tuple[str, ...]
-    items: int
-    missing: int
+    tallies: NDArray[np.int64]
+    sums: Floats
     left_out: int
-    losses: int
-    gains: int
-    base_mean: float | None
-    tuned_mean: float | None
     binary: bool
+
+    def head(self, n: int) -> PairedDifferences:
+        """The first `n` units."""
+        return PairedDifferences(
+            self.for_kept[:n],
+            self.for_dropped[:n],
+            self.base[:n],
+            self.weights[:n],
+            self.units[:n],
+            self.tallies[:n],
+            self.sums[:n],
+            self.left_out,
+            self.binary,
+        )
+
+    def joined(self, after: PairedDifferences) -> PairedDifferences:
+        """These units and then those of `after`, whose groups must be others."""
+        return PairedDifferences(
+            np.concatenate([self.for_kept, after.for_kept]),
+            np.concatenate([self.for_dropped, after.for_dropped]),
+            np.concatenate([self.base, after.base]),
+            np.concatenate([self.weights, after.weights]),
+            self.units + after.units,
+            np.concatenate([self.tallies, after.tallies]),
+            np.concatenate([self.sums, after.sums]),
+            self.left_out + after.left_out,
+            self.binary and after.binary,
+        )
 
     @property
     def n(self) -> int:
         """Statistical units: groups where items share one, else items."""
         return len(self.units)
+
+    @property
+    def items(self) -> int:
+        """Judged items."""
+        return int(self.tallies[:, 0].sum())
+
+    @property
+    def missing(self) -> int:
+        """Judged items that the tuned model has no score for."""
+        return int(self.tallies[:, 1].sum())
+
+    @property
+    def losses(self) -> int:
+        """Items on which the tuned model scores lower."""
+        return int(self.tallies[:, 2].sum())
+
+    @property
+    def gains(self) -> int:
+        """Items on which the tuned model scores higher."""
+        return int(self.tallies[:, 3].sum())
+
+    @property
+    def base_mean(self) -> float | None:
+        """Mean base score over the items that both answered; `None` without any."""
+        return self._mean(0)
+
+    @property
+    def tuned_mean(self) -> float | None:
+        """Mean tuned score over the same items."""
+        return self._mean(1)
 
     @property
     def estimate(self) -> float | None:
@@ -90,6 +141,10 @@ class PairedDifferences:
     def best_counts(self) -> Counts:
         """(losses, gains) with missing tuned answers as right; for binary scores."""
         return int(np.sum(self.for_dropped < 0)), int(np.sum(self.for_dropped > 0))
+
+    def _mean(self, column: int) -> float | None:
+        answered = self.items - self.missing
+        return float(self.sums[:, column].sum()) / answered if answered else None
 
 
 def pair(
@@ -120,23 +175,20 @@ def pair(
     base_low, base_high = _extremes([b for _, b, _ in judged])
     tuned_low, tuned_high = _extremes([t for _, _, t in judged])
     groups, index = _groups([result for result, _, _ in judged])
-    sizes = np.bincount(index, minlength=len(groups)).astype(np.float64)
-    observed = np.array([(b, t) for _, b, t in judged if b is not None and t is not None]).reshape(-1, 2)
-    change = observed[:, 1] - observed[:, 0]
+    sizes = _per_group(np.ones(len(judged)), index, len(groups))
+    observed = np.array([b is not None and t is not None for _, b, t in judged], dtype=bool)
+    before, after = np.where(observed, base_low, 0.0), np.where(observed, tuned_low, 0.0)
+    tallies = (np.ones(len(judged)), ~observed, after < before, after > before)
     scores = np.concatenate([base_low, base_high, tuned_low, tuned_high])
     return PairedDifferences(
-        for_kept=_group_means(tuned_low - base_high, index, sizes),
-        for_dropped=_group_means(tuned_high - base_low, index, sizes),
-        base=_group_means(base_low, index, sizes),
+        for_kept=_per_group(tuned_low - base_high, index, len(groups)) / sizes,
+        for_dropped=_per_group(tuned_high - base_low, index, len(groups)) / sizes,
+        base=_per_group(base_low, index, len(groups)) / sizes,
         weights=sizes / _largest(sizes, largest_group),
         units=groups,
-        items=len(judged),
-        missing=len(judged) - len(observed),
+        tallies=np.column_stack([_per_group(tally, index, len(groups)) for tally in tallies]).astype(np.int64),
+        sums=np.column_stack([_per_group(each, index, len(groups)) for each in (before, after)]),
         left_out=len(rows) - len(judged),
-        losses=int(np.sum(change < 0)),
-        gains=int(np.sum(change > 0)),
-        base_mean=float(observed[:, 0].mean()) if len(observed) else None,
-        tuned_mean=float(observed[:, 1].mean()) if len(observed) else None,
         binary=bool(np.all((scores == 0) | (scores == 1)) and np.all(sizes == 1) and (largest_group or 1) == 1),
     )
 
@@ -198,9 +250,9 @@ def _groups(results: Sequence[ItemResult]) -> tuple[tuple[str, ...], NDArray[np.
     return tuple(positions), np.array(index, dtype=np.int64)
 
 
-def _group_means(values: Floats, index: NDArray[np.int64], sizes: Floats) -> Floats:
-    means: Floats = np.bincount(index, weights=values, minlength=len(sizes)) / sizes
-    return means
+def _per_group(values: NDArray[Any], index: NDArray[np.int64], groups: int) -> Floats:
+    sums: Floats = np.bincount(index, weights=values, minlength=groups).astype(np.float64)
+    return sums
 
 
 def _largest(sizes: Floats, announced: int | None) -> float:

@@ -27,7 +27,7 @@ BETTING_SHARE = 0.2
 """Rule 8. Share of α that the bets may spend while sampling, when the rest waits for one look at the planned end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Tests:
     """The four hypotheses that are bet against, item by item, each at level `alpha` but the last."""
 
@@ -40,6 +40,7 @@ class _Tests:
     """"It is at least −noise"; rejecting it shows a drop."""
     present: BettingTest
     """"The base scores at most chance + margin"; rejecting it shows that there is something to keep (rule 12b)."""
+    stopped: bool = False
 
     @classmethod
     def on(cls, terms: Terms, alpha: float) -> _Tests:
@@ -59,13 +60,12 @@ class _Tests:
         stops = np.flatnonzero((kept & present & (n >= floor)) | (beyond & (n >= 2)))
         return int(stops[0]) + 1 if len(stops) else None
 
-    def bet(self, block: PairedDifferences, taken: int) -> None:
-        """Places the bets on the first `taken` units of the block."""
-        weights = block.weights[:taken]
-        self.kept.update(block.for_kept[:taken], weights)
-        self.beyond.update(-block.for_dropped[:taken], weights)
-        self.drop.update(-block.for_dropped[:taken], weights)
-        self.present.update(2 * block.base[:taken] - 1, weights)
+    def bet(self, block: PairedDifferences) -> None:
+        """Places the bets on all units of the block."""
+        self.kept.update(block.for_kept, block.weights)
+        self.beyond.update(-block.for_dropped, block.weights)
+        self.drop.update(-block.for_dropped, block.weights)
+        self.present.update(2 * block.base - 1, block.weights)
 
 
 class SequentialJudge:
@@ -113,78 +113,76 @@ class SequentialJudge:
         self.decided = False
         self._largest_group = largest_group
         self._tests: _Tests | None = None
-        self._base: list[ItemResult] = []
-        self._tuned: list[ItemResult] = []
-        self._units: set[str] = set()
-        self._lower, self._upper = -1.0, 1.0
+        self._asked: set[str] = set()
+        self._verdict: Verdict | None = None
         self.paired = pair([], [])
-        self.evidence: Evidence | None = None
-        self.verdict = unsettled(self.paired, None, self.terms, self._progress())
 
-    def update(self, base_results: Sequence[ItemResult], tuned_results: Sequence[ItemResult]) -> Verdict:
-        """Takes in the next block of items, answered by both models, and returns the verdict so far.
+    def update(self, base_results: Sequence[ItemResult], tuned_results: Sequence[ItemResult]) -> bool:
+        """Takes in the next block of items, answered by both models, and says whether the judge has decided.
 
-        After the judge has decided, further blocks change nothing.
+        After that further blocks change nothing.
         """
-        if self.decided:
-            return self.verdict
-        block = pair(base_results, tuned_results, largest_group=self._largest_group)
-        self._check(block, base_results)
-        self.binary = block.binary and self.binary is not False
-        tests = self._tests = self._tests or self._first_tests()
-        stop = tests.stop_within(block, seen=self.paired.n, floor=self.terms.floor)
-        taken = block.n if stop is None else stop
-        tests.bet(block, taken)
-        self._remember(base_results, tuned_results, None if stop is None else frozenset(block.units[:taken]))
-        self._tighten(tests)
-        if stop is not None:
-            return self._latch()
-        if len(self._units) >= self.planned_n:
-            return self.finish()
-        self.verdict = unsettled(self.paired, self.evidence, self.terms, self._progress())
-        return self.verdict
+        if not self.decided:
+            self._take(base_results, tuned_results)
+        return self.decided
 
     def finish(self) -> Verdict:
         """Ends the sampling without a stop: the items have run out, or the time for them (never on seeing results)."""
-        if self.decided:
-            return self.verdict
-        if self.binary and self.evidence is not None:
-            self.evidence = self._last_look(self.evidence)
-        return self._latch()
-
-    def _latch(self) -> Verdict:
-        drop_shown = self.evidence is not None and self.evidence.drop_p <= self.terms.alpha
-        self.verdict = settle(self.paired, self.evidence, self.terms, drop_shown=drop_shown)
         self.decided = True
         return self.verdict
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What the items show so far; `None` below two units."""
+        if self._tests is None or self.paired.n < 2:
+            return None
+        evidence = self._from_bets(self._tests)
+        ran_out = self.decided and not self._tests.stopped
+        return self._last_look(evidence) if ran_out and self.binary else evidence
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict so far: undecided until the judge has decided, and latched after that."""
+        if self._verdict is None:
+            evidence = self.evidence
+            if self.decided:
+                drop_shown = evidence is not None and evidence.drop_p <= self.terms.alpha
+                self._verdict = settle(self.paired, evidence, self.terms, drop_shown=drop_shown)
+            else:
+                self._verdict = unsettled(self.paired, evidence, self.terms, self._progress())
+        return self._verdict
+
+    def _take(self, base_results: Sequence[ItemResult], tuned_results: Sequence[ItemResult]) -> None:
+        block = pair(base_results, tuned_results, largest_group=self._largest_group)
+        asked = {group_id(result) for result in base_results}
+        self._check(block, asked)
+        self.binary = block.binary and self.binary is not False
+        tests = self._tests = self._tests or self._first_tests()
+        stop = tests.stop_within(block, seen=self.paired.n, floor=self.terms.floor)
+        taken = block if stop is None else block.head(stop)
+        tests.bet(taken)
+        tests.stopped = stop is not None
+        self.paired = self.paired.joined(taken)
+        self._asked |= asked
+        self.decided = tests.stopped or len(self._asked) >= self.planned_n
+        self._verdict = None
 
     def _first_tests(self) -> _Tests:
         return _Tests.on(self.terms, self.terms.alpha * (BETTING_SHARE if self.binary else 1.0))
 
-    def _remember(self, base: Sequence[ItemResult], tuned: Sequence[ItemResult], only: frozenset[str] | None) -> None:
-        taken = [result for result in base if only is None or group_id(result) in only]
-        ids = {result.item_id for result in taken}
-        self._base += taken
-        self._tuned += [result for result in tuned if result.item_id in ids]
-        self._units |= {group_id(result) for result in taken}
-        self.paired = pair(self._base, self._tuned, largest_group=self._largest_group)
-
-    def _tighten(self, tests: _Tests) -> None:
-        """Bounds that hold at all times at once may be intersected: the tightest so far stays."""
-        if self.paired.n < 2:
-            return
+    def _from_bets(self, tests: _Tests) -> Evidence:
         lower, upper = bounds(self.paired, self.terms, tests.alpha, by="betting")
-        self._lower, self._upper = max(self._lower, lower), min(self._upper, upper)
-        # A rejection between the ends of two blocks is a bound too: just inside the rejected mean.
+        # Wealth that has once been reached is a bound as well, even if some of it was lost since: just inside the
+        # rejected mean.
         if tests.kept.rejected:
-            self._lower = max(self._lower, math.nextafter(-self.terms.margin, 1.0))
+            lower = max(lower, math.nextafter(-self.terms.margin, 1.0))
         if tests.drop.rejected:
-            self._upper = min(self._upper, math.nextafter(-self.terms.noise, -1.0))
+            upper = min(upper, math.nextafter(-self.terms.noise, -1.0))
         if tests.beyond.rejected:
-            self._upper = min(self._upper, math.nextafter(-self.terms.margin, -1.0))
-        self.evidence = Evidence(
-            lower=self._lower,
-            upper=self._upper,
+            upper = min(upper, math.nextafter(-self.terms.margin, -1.0))
+        return Evidence(
+            lower=lower,
+            upper=upper,
             interval=bounds(self.paired, self.terms, self.terms.alpha / 2, by="betting"),
             drop_p=min(1.0, tests.drop.p_value * self.terms.alpha / tests.alpha),
             present=tests.present.rejected,
@@ -206,10 +204,10 @@ class SequentialJudge:
         )
 
     def _progress(self) -> str:
-        return f"{len(self._units)} of {self.planned_n} {'items' if self._largest_group == 1 else 'groups'} seen"
+        return f"{len(self._asked)} of {self.planned_n} {'items' if self._largest_group == 1 else 'groups'} seen"
 
-    def _check(self, block: PairedDifferences, base_results: Sequence[ItemResult]) -> None:
-        again = self._units & {group_id(result) for result in base_results}
+    def _check(self, block: PairedDifferences, asked: set[str]) -> None:
+        again = self._asked & asked
         if again:
             raise TaskError(
                 field=f"{self.terms.capability}.items",

@@ -12,16 +12,15 @@ from forgetless.verdicts import SequentialJudge, judge, settle_together
 
 def feed(judge_, base, tuned, *, block=100, groups=None):
     """Feeds blocks until the judge has decided or the items end; returns the last verdict."""
-    verdict = judge_.verdict
     for start in range(0, len(base), block):
         part = slice(start, start + block)
         names = None if groups is None else groups[part]
-        verdict = judge_.update(
+        decided = judge_.update(
             results(base[part], groups=names, start=start), results(tuned[part], groups=names, start=start)
         )
-        if judge_.decided:
+        if decided:
             break
-    return verdict
+    return judge_.verdict
 
 
 def changed(rng, n, losses, gains):
@@ -64,7 +63,8 @@ def test_measurable_drop_within_the_margin_does_not_stop():
     early = feed(sequential, base[:750], tuned[:750])
     assert early.measurable
     assert not sequential.decided
-    last = sequential.update(results(base[750:], start=750), results(tuned[750:], start=750))
+    assert sequential.update(results(base[750:], start=750), results(tuned[750:], start=750))
+    last = sequential.verdict
     assert last.outcome == "dropped"
     assert not last.beyond_margin
 
@@ -73,7 +73,8 @@ def test_verdict_is_latched():
     sequential = SequentialJudge("math", margin=0.02, planned_n=2000)
     kept = feed(sequential, [1.0] * 600, [1.0] * 600)
     assert kept.outcome == "kept"
-    assert sequential.update(results([1.0] * 50, start=700), results([0.0] * 50, start=700)) is kept
+    assert sequential.update(results([1.0] * 50, start=700), results([0.0] * 50, start=700))
+    assert sequential.verdict is kept
     assert sequential.finish() is kept
 
 
@@ -88,7 +89,8 @@ def test_running_out_of_items_settles_and_says_why():
 def test_before_the_end_the_verdict_is_undecided_with_the_bounds_so_far():
     sequential = SequentialJudge("math", margin=0.02, planned_n=400)
     assert sequential.verdict.reason == "0 of 400 items seen"
-    verdict = sequential.update(results([1.0] * 40), results([1.0] * 40))
+    assert not sequential.update(results([1.0] * 40), results([1.0] * 40))
+    verdict = sequential.verdict
     assert verdict.outcome == "undecided"
     assert verdict.reason == "40 of 400 items seen"
     assert -1 < verdict.lower < 0 < verdict.upper < 1
@@ -131,9 +133,9 @@ def test_first_block_tells_whether_scores_are_binary_and_a_later_one_may_correct
     sequential = SequentialJudge("math", margin=0.02, planned_n=400)
     sequential.update(results([1.0] * 100), results([1.0] * 100))
     assert sequential.binary
-    verdict = sequential.update(results([0.5] * 100, start=100), results([0.5] * 100, start=100))
+    sequential.update(results([0.5] * 100, start=100), results([0.5] * 100, start=100))
     assert not sequential.binary
-    assert verdict.method == "betting"
+    assert sequential.verdict.method == "betting"
     fractional_first = SequentialJudge("math", margin=0.02, planned_n=400)
     fractional_first.update(results([0.5] * 100), results([0.5] * 100))
     fractional_first.update(results([1.0] * 100, start=100), results([1.0] * 100, start=100))
