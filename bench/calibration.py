@@ -321,7 +321,8 @@ def items(scores: Floats, groups: tuple[int, ...] | None = None) -> list[ItemRes
     """Scores as item results."""
     if groups is not None or np.any((scores != 0) & (scores != 1)):
         names = [""] * len(scores) if groups is None else [f"g{group}" for group in groups]
-        return [ItemResult(f"i{i}", float(s), group=name) for i, (s, name) in enumerate(zip(scores, names, strict=True))]
+        named = enumerate(zip(scores, names, strict=True))
+        return [ItemResult(f"i{i}", float(score), group=name) for i, (score, name) in named]
     return [item(i, bool(s)) for i, s in enumerate(scores)]
 
 
