@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forgetless.cli.exits import exit_code
-from forgetless.cli.options import JsonFile
+from forgetless.cli.options import JsonFile, rooted
 from forgetless.records import to_json
 
 
@@ -32,13 +32,8 @@ def compare(
     from forgetless.comparison import compare as run_comparison
     from forgetless.reporting import verdict_table
 
-    before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))
+    before, after = (ModelSettings(path=rooted(path)) for path in (base, tuned))
     result = run_comparison(before, after, settings, folder=recipe.resolve().parent)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
     write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
     raise typer.Exit(exit_code(result.verdicts))
-
-
-def _rooted(path: str) -> str:
-    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; a hub id as it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path
