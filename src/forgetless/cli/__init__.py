@@ -13,7 +13,9 @@ import typer
 from forgetless.cli.compare import compare
 from forgetless.cli.demo import demo
 from forgetless.cli.exits import MISUSE
+from forgetless.cli.init import init
 from forgetless.cli.report import report
+from forgetless.cli.tasks import list_sets, show, try_set
 from forgetless.cli.train import train
 from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
 
@@ -50,8 +52,15 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for command in (demo, train, compare, report):
+commands: tuple[Callable[..., None], ...] = (demo, init, train, compare, report)
+for command in commands:
     app.command()(interruptible(command))
+
+tasks_app = typer.Typer(help="Ready sets of items: list them, look at some, try them on a model.", no_args_is_help=True)
+task_commands: dict[str, Callable[..., None]] = {"list": list_sets, "show": show, "try": try_set}
+for name, command in task_commands.items():
+    tasks_app.command(name)(interruptible(command))
+app.add_typer(tasks_app, name="tasks")
 
 
 def main() -> None:

@@ -51,7 +51,9 @@ def _evaluation(e: Event) -> str:
     changes = [(c["capability"], c["estimate"]) for c in e["capabilities"] if c["estimate"] is not None]
     worst = sorted(changes, key=lambda change: change[1])[:3]
     text = ", ".join(f"{name} {100 * change:+.1f}" for name, change in worst)
-    return f"step {e['step']}: domain {_percent(domain)}; largest changes in points: {text}"
+    absent = [c["capability"] for c in e["capabilities"] if c["outcome"] == "absent"]
+    nothing = f"; the base cannot do, so nothing to keep: {', '.join(absent)}" if absent else ""
+    return f"step {e['step']}: domain {_percent(domain)}; largest changes in points: {text}{nothing}"
 
 
 def _path(e: Event) -> str:

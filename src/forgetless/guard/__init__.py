@@ -6,6 +6,7 @@ from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
+from forgetless.guard.trial import Trial, try_set
 from forgetless.guard.watch import Choice, Guard
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "Example",
     "Frozen",
     "Guard",
+    "Trial",
     "capabilities_of",
     "draw_test_items",
     "fresh_seeds",
     "rehearse",
     "set_exam",
+    "try_set",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from forgetless.engines import FittingEngine, TransformersEngine
 from forgetless.errors import ModelError, RecipeError, TaskError
 from forgetless.guard.capability import Capability
-from forgetless.recipe import ComparisonRecipe, HeldOutTask, Recipe, TaskSettings
+from forgetless.recipe import CapabilitySettings, ComparisonRecipe, HeldOutTask, Recipe
 from forgetless.records import Row
 from forgetless.sources import prompt_key
 from forgetless.tasks import Task, build_task, held_out_split
@@ -85,10 +85,12 @@ def capabilities_of(
             field="keep",
             value="(empty)",
             rule="names the abilities to keep; without one there is nothing to test",
-            way_out="add one: `leak: {task: {type: template_leak, files: [prompts.txt], prompt: '{text}'}}`",
+            way_out="write `keep: [general]`, or name some of the sets that `forgetless tasks list` shows",
         )
 
-    def build(name: str, settings: TaskSettings) -> Task:
-        return build_task(name, settings, folder=folder, seed=recipe.seed, domain_rows=domain_rows)
+    def build(name: str, settings: CapabilitySettings) -> Capability:
+        margin = settings.margin_points / 100
+        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=margin)
+        return Capability(name, task, margin)
 
-    return tuple(Capability(name, build(name, c.task), c.margin_points / 100) for name, c in recipe.keep.items())
+    return tuple(build(name, settings) for name, settings in recipe.keep.items())

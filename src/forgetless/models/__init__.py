@@ -9,6 +9,7 @@ from __future__ import annotations
 from .disk import writing_weights
 from .hashing import model_hash, weights_hash
 from .load import LoadedModel, load_folder, load_model
+from .look import ModelLook, look_at_model
 from .path import LinearPath
 from .save import plain_model, save_adapter, save_model
 from .weights import load_weights_only, save_weights_only
@@ -16,9 +17,11 @@ from .weights import load_weights_only, save_weights_only
 __all__ = [
     "LinearPath",
     "LoadedModel",
+    "ModelLook",
     "load_folder",
     "load_model",
     "load_weights_only",
+    "look_at_model",
     "model_hash",
     "plain_model",
     "save_adapter",

@@ -18,11 +18,12 @@ ATTEMPTS_PER_DRAW = 50
 
 
 class Exchange(NamedTuple):
-    """A question, the right answer, and the name of the template it was drawn from."""
+    """A question, the right answer, and the name of the template it was drawn from; all choices where it has some."""
 
     template: str
     question: str
     answer: str
+    choices: tuple[str, ...] = ()
 
 
 Generator = Callable[[random.Random], Exchange]
@@ -53,11 +54,12 @@ def fresh(draw: Callable[[], Exchange], *, n: int) -> Iterator[tuple[Exchange, i
 
 def as_item(prefix: str, exchange: Exchange, repeats: int = 0) -> Item:
     """The exchange as one question of a task; it is its own statistical unit."""
-    item_id = _numbered(stable_id(prefix, exchange.question, exchange.answer), repeats)
+    item_id = _numbered(stable_id(prefix, exchange.question, exchange.answer, *exchange.choices), repeats)
     return Item(
         id=item_id,
         messages=(Message("user", exchange.question),),
         target=exchange.answer,
+        choices=exchange.choices,
         group=item_id,
         subject=exchange.template,
     )

@@ -1,6 +1,7 @@
 """The recipe: what a run should do, as data that validates alone."""
 
 from forgetless.recipe.load import dump_recipe, load_comparison, load_recipe, parse_recipe
+from forgetless.recipe.ready import BUNDLES, READY_SETS, ReadyName, ready_margin
 from forgetless.recipe.schema import (
     AnswerProbabilityTask,
     CapabilitySettings,
@@ -16,6 +17,7 @@ from forgetless.recipe.schema import (
     MixtureSettings,
     ModelSettings,
     ProceduralTask,
+    ReadyTask,
     Recipe,
     RecordSettings,
     ReplaySettings,
@@ -27,6 +29,8 @@ from forgetless.recipe.schema import (
 )
 
 __all__ = [
+    "BUNDLES",
+    "READY_SETS",
     "AnswerProbabilityTask",
     "CapabilitySettings",
     "ChoiceTask",
@@ -41,6 +45,8 @@ __all__ = [
     "MixtureSettings",
     "ModelSettings",
     "ProceduralTask",
+    "ReadyName",
+    "ReadyTask",
     "Recipe",
     "RecordSettings",
     "ReplaySettings",
@@ -53,4 +59,5 @@ __all__ = [
     "load_comparison",
     "load_recipe",
     "parse_recipe",
+    "ready_margin",
 ]

@@ -7,9 +7,11 @@ names (`margin_points`, `max_length_tokens`). Paths are resolved against the fol
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+
+from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
 
 def _no_yes_or_no(value: object) -> object:
@@ -284,8 +286,20 @@ class ProceduralTask(Settings):
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 16
 
 
+class ReadyTask(Settings):
+    """One of the sets of items that come with forgetless; `forgetless tasks list` shows them.
+
+    `items` is how many the certificate asks: of a generated set, otherwise as many as the margin needs; of a written
+    one at most so many, otherwise all of its test part.
+    """
+
+    type: Literal["ready"]
+    set: ReadyName
+    items: Annotated[Whole, Field(ge=2)] | None = None
+
+
 TaskSettings = Annotated[
-    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask,
+    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask | ReadyTask,
     Field(discriminator="type"),
 ]
 
@@ -301,6 +315,14 @@ class CapabilitySettings(Settings):
 
     task: TaskSettings
     margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] = 2.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ready_sets_have_margins_of_their_own(cls, data: Any) -> Any:
+        task = data.get("task") if isinstance(data, dict) else None
+        if isinstance(task, dict) and task.get("type") == "ready" and "margin_points" not in data:
+            return data | {"margin_points": ready_margin(str(task.get("set")))}
+        return data
 
 
 class EvaluationSettings(Settings):
@@ -332,13 +354,14 @@ class Questions(Settings):
     """What a model is asked: the part that a recipe for training and one for comparing share.
 
     `folder` is the folder of the file that it was read from, which relative paths start from; without a file it is
-    the working directory.
+    the working directory. `keep` may be a list of ready sets, and an entry may leave its task out: then its name says
+    which set is meant.
     """
 
     _folder: Path = PrivateAttr(default_factory=Path)
 
     seed: Annotated[Whole, Field(ge=0)] = 0
-    keep: dict[str, CapabilitySettings] = {}
+    keep: Annotated[dict[str, CapabilitySettings], BeforeValidator(write_out)] = {}
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @property

@@ -1,25 +1,32 @@
 """What a model can do, as items and scores in [0, 1]: build a task from a recipe, measure a model by it."""
 
 from forgetless.tasks.build import build_task
-from forgetless.tasks.held_out import HeldOutSplit, held_out_split
+from forgetless.tasks.held_out import HeldOutSplit, held_out_split, last_answer
 from forgetless.tasks.measuring import measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
+from forgetless.tasks.ready import SETS, ItemCost, ReadySet, cost_of, planned_items
 from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task
 from forgetless.tasks.templates import Template, induce_template
 
 __all__ = [
     "GENERATORS",
+    "SETS",
     "DrawItems",
     "FixedTask",
     "FreshTask",
     "HeldOutSplit",
+    "ItemCost",
     "ItemPool",
+    "ReadySet",
     "Scorer",
     "Task",
     "Template",
     "build_task",
+    "cost_of",
     "held_out_split",
     "induce_template",
+    "last_answer",
     "measure",
+    "planned_items",
 ]

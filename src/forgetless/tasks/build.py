@@ -12,6 +12,7 @@ from forgetless.recipe import (
     GenerationTask,
     HeldOutTask,
     ProceduralTask,
+    ReadyTask,
     TaskSettings,
     TemplateLeakTask,
 )
@@ -21,11 +22,20 @@ from forgetless.tasks.choice import choice_task
 from forgetless.tasks.generation import generation_task
 from forgetless.tasks.held_out import held_out_task
 from forgetless.tasks.procedural import procedural_task
+from forgetless.tasks.ready import ready_task
 from forgetless.tasks.task import Task
 from forgetless.tasks.template_leak import template_leak_task
 
 
-def build_task(name: str, settings: TaskSettings, *, folder: Path, seed: int, domain_rows: Sequence[Row] = ()) -> Task:
+def build_task(
+    name: str,
+    settings: TaskSettings,
+    *,
+    folder: Path,
+    seed: int,
+    domain_rows: Sequence[Row] = (),
+    margin: float | None = None,
+) -> Task:
     """Build the task that a recipe describes.
 
     Args:
@@ -33,7 +43,9 @@ def build_task(name: str, settings: TaskSettings, *, folder: Path, seed: int, do
         settings: The `task:` part of the recipe.
         folder: The folder of the recipe, which relative paths start from.
         seed: Fixes the order of a fixed task's items, not which of them fall on the test part.
-        domain_rows: All rows of the domain, before any are held out. Read by `held_out` and `template_leak` only.
+        domain_rows: All rows of the domain, before any are held out. Read by `held_out`, `template_leak` and the
+            ready set `format_freedom` only.
+        margin: The most that the score may drop, as a share; sizes a ready set whose `items` the recipe leaves open.
 
     Raises:
         DataError: A file or column cannot be read.
@@ -53,5 +65,7 @@ def build_task(name: str, settings: TaskSettings, *, folder: Path, seed: int, do
             return held_out_task(name, settings, rows=domain_rows, field=field, seed=seed)
         case ProceduralTask():
             return procedural_task(name, settings, field=field)
+        case ReadyTask():
+            return ready_task(name, settings, field=field, seed=seed, domain_rows=domain_rows, margin=margin)
         case _:
             assert_never(settings)

@@ -80,10 +80,10 @@ def choice_task(name: str, settings: ChoiceTask, *, folder: Path, field: str, se
     targets = read_targets(questions, choices, settings.answer, field=f"{field}.answer")
     items = [make_item(q, target=t, choices=c) for q, t, c in zip(questions, targets, choices, strict=True)]
     pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items)
-    return FixedTask(name, pool, ChoiceScorer(settings.normalise), chance=_chance(pool.all))
+    return FixedTask(name, pool, ChoiceScorer(settings.normalise), chance=chance_of_choices(pool.all))
 
 
-def _chance(items: Sequence[Item]) -> float:
+def chance_of_choices(items: Sequence[Item]) -> float:
     """Expected score of picking at random: the mean of 1/k, or of more where the right choice is listed twice."""
     return sum(item.choices.count(item.target) / len(item.choices) for item in items) / len(items)
 

@@ -65,8 +65,17 @@ def template_leak_task(
         DataError: A file or column cannot be read.
         TaskError: The domain's answers share no template.
     """
-    answers = [answer for answer in map(last_answer, domain_rows) if answer is not None]
-    template = induce_template(answers, field=field)
+    scorer = leak_scorer(domain_rows, field=field, max_new_tokens=settings.max_new_tokens)
     items = [make_item(question, target="") for question in read_questions(settings, folder=folder, field=field)]
     pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items)
-    return FixedTask(name, pool, LeakScorer(template, settings.max_new_tokens))
+    return FixedTask(name, pool, scorer)
+
+
+def leak_scorer(domain_rows: Sequence[Row], *, field: str, max_new_tokens: int) -> LeakScorer:
+    """Induce the template from the domain's answers.
+
+    Raises:
+        TaskError: The domain's answers share no template.
+    """
+    answers = [answer for answer in map(last_answer, domain_rows) if answer is not None]
+    return LeakScorer(induce_template(answers, field=field), max_new_tokens)

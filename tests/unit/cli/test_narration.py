@@ -27,9 +27,14 @@ def test_an_ability_counts_as_covered_only_when_it_is_known_to_be(covered: dict[
 
 
 def test_an_evaluation_names_what_fell_furthest() -> None:
-    capabilities = [{"capability": name, "estimate": e} for name, e in (("a", 0.01), ("b", -0.2), ("c", None))]
+    capabilities = [
+        {"capability": name, "estimate": e, "outcome": "absent" if e is None else "kept"}
+        for name, e in (("a", 0.01), ("b", -0.2), ("c", None))
+    ]
     event = {"event": "evaluation", "step": 50, "domain": {"score": 0.5}, "capabilities": capabilities}
-    assert event_line(event) == "step 50: domain 50.0 %; largest changes in points: b -20.0, a +1.0"
+    assert event_line(event) == "step 50: domain 50.0 %; largest changes in points: b -20.0, a +1.0" + (
+        "; the base cannot do, so nothing to keep: c"
+    )
 
 
 def test_a_step_that_has_nothing_to_keep_says_so() -> None:
