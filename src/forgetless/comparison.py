@@ -44,7 +44,7 @@ def compare(
     tasks = {c.name: c.task for c in capabilities}
     if recipe.domain is not None:
         tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows)
-    before, after = (engine_of(load_model(_model_settings(m), folder=folder), recipe) for m in (base, tuned))
+    before, after = (engine_of(load_model(_model_settings(m, recipe), folder=folder), recipe) for m in (base, tuned))
     items = draw_test_items(tasks, limit=recipe.evaluation.test_items, seed=recipe.seed,
                             fresh_seeds=fresh_seeds(tasks, before.model_hash, after.model_hash))  # fmt: skip
     comparer = Comparer(before, after, base_scores=shared_scores(), scores=shared_scores(),
@@ -55,5 +55,11 @@ def compare(
     )
 
 
-def _model_settings(model: ModelSettings | str | Path) -> ModelSettings:
-    return model if isinstance(model, ModelSettings) else ModelSettings(path=str(model))
+def _model_settings(model: ModelSettings | str | Path, recipe: Recipe | ComparisonRecipe) -> ModelSettings:
+    """Settings of a model that is named by its place alone: it is asked as the recipe's own model is."""
+    if isinstance(model, ModelSettings):
+        return model
+    asked = {}
+    if isinstance(recipe, Recipe):
+        asked = {"template": recipe.model.template, "chat_template_kwargs": recipe.model.chat_template_kwargs}
+    return ModelSettings.model_validate({"path": str(model), **asked})

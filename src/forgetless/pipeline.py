@@ -21,9 +21,11 @@ from forgetless.stages import (
     OnEvent,
     Progress,
     check_disk,
+    check_questions,
     domain_rows_of,
     engine_of,
     keep_recipe,
+    keep_rejects,
     load_sources,
     replay_rows,
     rows_to_train_on,
@@ -75,9 +77,11 @@ def train(
         base = load_model(recipe.model, folder=folder)
         engine = engine_of(base, recipe)
         run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, base_hash=base.hash))
+        check_questions(exam, base, recipe.seed)
         rows = rows_to_train_on(sources, exam, recipe, run)
         replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
         blended = blend(rows, replay, base.format, recipe=recipe)
+        keep_rejects(sources, run, blended)
         tell_mixture(blended, blended.plan.shares, run)
         check_disk(base, blended, recipe, run)
 

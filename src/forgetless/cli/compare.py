@@ -26,14 +26,13 @@ def compare(
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
     from forgetless.cli.console import results_console, write_json
-    from forgetless.recipe import ModelSettings, load_comparison
+    from forgetless.recipe import load_comparison
 
     settings = load_comparison(recipe)
     from forgetless.comparison import compare as run_comparison
     from forgetless.reporting import verdict_table
 
-    before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))
-    result = run_comparison(before, after, settings, folder=recipe.resolve().parent)
+    result = run_comparison(_rooted(base), _rooted(tuned), settings, folder=recipe.resolve().parent)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
     write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
     raise typer.Exit(exit_code(result.verdicts))

@@ -69,6 +69,9 @@ class TransformersEngine:
     @property
     def settings_hash(self) -> str:
         """Hash of everything but the model that may move a result."""
+        reading = self._format.reading
+        # Added where there are any, so that scores of formats without them stay what they were.
+        of_thoughts = [self._format.arguments, reading.marks if reading else None]
         return content_hash(
             type(self).__name__,
             _REVISION,
@@ -77,6 +80,7 @@ class TransformersEngine:
             self._model.device.type,
             sorted(self._stops),
             self._format.template,
+            *(of_thoughts if any(of_thoughts) else []),
         )
 
     def generate(
@@ -89,7 +93,7 @@ class TransformersEngine:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> list[str]:
-        """The model's answer to each conversation, without the stop token.
+        """The model's answer to each conversation, without the stop token; thoughts are marked alike for all models.
 
         Args:
             prompts: Conversations that await the assistant.
@@ -102,10 +106,33 @@ class TransformersEngine:
         Raises:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
-        ids = self._format.encode_prompts(prompts)
+        asked = self._format.prompts(prompts)
+        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        found = self._continue([prompt.ids for prompt in asked], max_new_tokens, self._stops, choose, progress)
+        return self._format.decode_answers(asked, [continuation.ids for continuation in found])
+
+    def continue_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model writes after each raw text; after an empty one, a text of its own.
+
+        Raises:
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        ids = [self._format.text_start(text) for text in texts]
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
         found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
-        return self._format.decode_many([continuation.ids for continuation in found])
+        # Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
+        begun = self._format.decode_many(ids)
+        whole = self._format.decode_many([start + c.ids for start, c in zip(ids, found, strict=True)])
+        return [text.removeprefix(start) for text, start in zip(whole, begun, strict=True)]
 
     def write_prompts(
         self,

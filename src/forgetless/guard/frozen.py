@@ -63,4 +63,5 @@ class Frozen:
 
 def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedModel:
     save_model(model, base.format.tokenizer, folder)
-    return load_folder(folder, dtype=str(base.model.dtype).removeprefix("torch."), device=str(base.model.device))
+    return load_folder(folder, dtype=str(base.model.dtype).removeprefix("torch."), device=str(base.model.device),
+                       template_arguments=base.format.arguments)  # fmt: skip

@@ -4,7 +4,7 @@ from forgetless.sources.files import resolve_files
 from forgetless.sources.load import LoadedSource, load_source, write_rejects
 from forgetless.sources.overlap import prompt_key, remove_items
 from forgetless.sources.readers import detect_format, read_records
-from forgetless.sources.record import Record, Reject
+from forgetless.sources.record import Record, Reject, preview
 from forgetless.sources.shapes import detect_shape, row_from_record
 from forgetless.sources.templates import columns_used, fill
 
@@ -17,6 +17,7 @@ __all__ = [
     "detect_shape",
     "fill",
     "load_source",
+    "preview",
     "prompt_key",
     "read_records",
     "remove_items",

@@ -12,14 +12,14 @@ from typing import Any
 
 from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
-from forgetless.records import Message, Role, Row
+from forgetless.records import Message, Row, to_json
 from forgetless.rundir import content_hash
+from forgetless.sources.conversations import COLUMNS, CONVERSATIONS, conversation
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
 from forgetless.sources.templates import column_text, columns_used, fill, value_text
 
 SHAPES = ("messages", "alpaca", "prompt_completion", "template", "text")
 
-_CONVERSATIONS = ("messages", "conversations")
 _PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("input", "output"))
 _INSTRUCTION_INPUTS = ("input", "context")
 _INSTRUCTION_OUTPUTS = ("output", "response")
@@ -29,10 +29,6 @@ _MORE_THAN_A_PAIR = frozenset({"choices", "options", "context", "passage"})
 _ABOUT_A_TEXT = frozenset(
     {"text", "id", "_id", "uuid", "url", "source", "meta", "metadata", "timestamp", "date", "language", "lang", "title"}
 )
-_ROLES: dict[str, Role] = {
-    "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
-    "gpt": "assistant", "model": "assistant", "tool": "tool", "function": "tool", "observation": "tool",
-}  # fmt: skip
 
 
 def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> str | None:
@@ -42,7 +38,7 @@ def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> st
         fields: One record.
         prompts_only: Whether a prompt without an answer is enough.
     """
-    if any(isinstance(fields.get(key), list) for key in _CONVERSATIONS):
+    if any(isinstance(fields.get(key), list) for key in CONVERSATIONS):
         return "messages"
     if "instruction" in fields and (prompts_only or _first(_INSTRUCTION_OUTPUTS, fields)):
         return "alpaca"
@@ -60,7 +56,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
         texts = (template.system or "", template.prompt, template.completion)
         return tuple(dict.fromkeys(name for text in texts for name in columns_used(text, columns, field="template")))
     known = {
-        "messages": _CONVERSATIONS,
+        "messages": COLUMNS,
         "alpaca": ("system", "instruction", *_INSTRUCTION_INPUTS, *_INSTRUCTION_OUTPUTS),
         "prompt_completion": ("system", *(_pair(columns) or _pair(columns, prompts_only=True) or ())),
         "text": ("text",),
@@ -83,7 +79,7 @@ def row_from_record(
 
     Returns:
         A `Row` whose `id` is a hash of its content alone, with every assistant turn trained unless the record says
-        otherwise (`weight: 0` or `trained: false`); or a `Reject`.
+        otherwise (`weight: 0`, `train: false` or `trained: false`); or a `Reject`.
     """
     try:
         if shape == "text" and not prompts_only:
@@ -93,16 +89,21 @@ def row_from_record(
         messages = _prompt_of(messages) if prompts_only else _checked(messages)
     except UnfitRecordError as reason:
         return Reject(record.origin, str(reason), preview(record.fields))
-    # Spelled out, so that a field that messages may gain does not change the id of every row there is.
-    content = [(message.role, message.content, message.trained) for message in messages]
+    content = [_identity(message) for message in messages]
     return Row(id=content_hash(content), source=source, messages=messages, origin=record.origin)
+
+
+def _identity(message: Message) -> list[Any]:
+    """What the id of a row is made of; written so that a row that only says things has the id it always had."""
+    role, content, trained, *more = to_json(message).items()
+    return [role[1], content[1], trained[1], *([dict(more)] if more else [])]
 
 
 def _messages(
     fields: Mapping[str, Any], shape: str, template: RowTemplate | None, *, prompts_only: bool
 ) -> tuple[Message, ...]:
     if shape == "messages":
-        return _conversation(fields)
+        return conversation(fields)
     if shape == "template":
         assert template is not None
         return _templated(fields, template, prompts_only=prompts_only)
@@ -145,40 +146,10 @@ def _exchange(system: str, prompt: str, answer: str | None) -> tuple[Message, ..
     return (*opening, Message("user", prompt), *closing)
 
 
-def _conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
-    key = _first(_CONVERSATIONS, fields)
-    turns = fields[key] if key else None
-    if not isinstance(turns, list):
-        raise UnfitRecordError(f"`{key}` is not a list of turns" if key else "has no `messages`")
-    return tuple(_turn(turn, f"{key}[{index}]") for index, turn in enumerate(turns))
-
-
-def _turn(turn: Any, name: str) -> Message:
-    if not isinstance(turn, dict):
-        raise UnfitRecordError(f"`{name}` is not an object with `role` and `content`")
-    if turn.get("tool_calls") or turn.get("function_call"):
-        raise UnfitRecordError(f"`{name}` calls a tool, and tool calls are not trained")
-    role = _ROLES.get(str(turn.get("role", turn.get("from"))))
-    if role is None:
-        raise UnfitRecordError(f"`{name}` has no role out of {', '.join(_ROLES)}")
-    content = _content(turn.get("content", turn.get("value")), f"{name}.content")
-    flag = turn.get("weight") if turn.get("trained") is None else turn["trained"]
-    return Message(role, content, trained=role == "assistant" and (flag is None or bool(flag)))
-
-
-def _content(value: Any, name: str) -> str:
-    """The text of a turn, which may be written as a list of parts of type `text`."""
-    if not isinstance(value, list):
-        return value_text(value, name)
-    if not all(isinstance(part, dict) and part.get("type") == "text" for part in value):
-        raise UnfitRecordError(f"`{name}` has parts that are not text")
-    return "".join(value_text(part.get("text"), name) for part in value)
-
-
 def _checked(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if not any(message.role == "user" and message.content.strip() for message in messages):
         raise UnfitRecordError("the prompt is empty")
-    if any(message.role == "assistant" and not message.content.strip() for message in messages):
+    if any(m.role == "assistant" and not (m.content.strip() or m.tool_calls) for m in messages):
         raise UnfitRecordError("the answer is empty")
     if not any(message.trained for message in messages):
         raise UnfitRecordError("has no answer to train on")
