@@ -11,7 +11,7 @@ from forgetless.errors import ModelError, RunFolderError, TaskError
 from forgetless.guard import Exam, Guard
 from forgetless.models import LoadedModel, weights_hash
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
-from forgetless.records import Certificate, MixtureShare, Part, Row
+from forgetless.records import Certificate, MixtureShare, Row
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, free_bytes
 from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
@@ -19,8 +19,6 @@ from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
 Progress = Callable[[str], Callable[[int, int], None] | None]
 OnEvent = Callable[[dict[str, Any]], None]
-
-PARTS: tuple[Part, ...] = ("dev", "test")
 
 
 def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
@@ -82,14 +80,11 @@ def check_questions(exam: Exam, base: LoadedModel, seed: int) -> None:
     """
     for name, task in [("domain", exam.domain), *((f"keep.{c.name}", c.task) for c in exam.capabilities)]:
         limit = 1 if task.fresh else None
-        items = [item for part in PARTS for item in task.items(part, limit=limit, seed=seed)]
-        for item in items:
-            try:
-                base.format.prompts([item.messages])
-            except ModelError as error:
-                raise TaskError(
-                    field=f"{name}.task", value=item.messages[-1].content, rule=error.rule, way_out=error.way_out
-                ) from None
+        items = [item for part in ("dev", "test") for item in task.items(part, limit=limit, seed=seed)]
+        try:
+            base.format.prompts([item.messages for item in items])
+        except ModelError as error:
+            raise TaskError(field=f"{name}.task", value=error.value, rule=error.rule, way_out=error.way_out) from None
 
 
 def replay_rows(

@@ -299,5 +299,5 @@ class ChatFormat:
     def _markup_tokens(self) -> list[str]:
         """Tokens that content must not turn into: all special ones, and others that the template marks turns with."""
         stops = [stop.token for stop in self._stops()]
-        opening = self.reading.opening if self.reading else ""
-        return [token for token in self._added if token in self._special or token in opening or token in stops]
+        around = self.reading.opening + self.reading.after_question if self.reading else ""
+        return [token for token in self._added if token in self._special or token in around or token in stops]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import CHATML, tiny_tokenizer
 
 from forgetless.errors import ModelError
-from forgetless.records import Message, Row
+from forgetless.records import Message, Row, ToolCall
 from forgetless.thoughts import answer_of, split_thoughts
 from forgetless.tokens import ChatFormat
 
@@ -250,3 +250,44 @@ def test_an_answer_to_a_tools_result_is_scored_after_the_result():
     context, continuation = chat.encode_answer(row_of("calls").messages[:3], "It is sunny.")
     assert chat.tokenizer.decode(context).endswith("sunny<｜tool▁output▁end｜><｜tool▁outputs▁end｜>")
     assert chat.tokenizer.decode(continuation) == "It is sunny."
+
+
+@pytest.mark.parametrize("spelt", ["<｜Assistant｜>", "<｜User｜>", "<｜end▁of▁sentence｜>", "<think>"])
+def test_markup_that_is_no_special_token_stays_plain_in_content_too(spelt: str):
+    chat = chat_format("deepseek_r1_distill")
+    ids = chat.encode_prompt(user(f"a {spelt} b"))
+    assert ids.count(chat.tokenizer.convert_tokens_to_ids(spelt)) == chat.encode_prompt(user("a")).count(
+        chat.tokenizer.convert_tokens_to_ids(spelt)
+    )
+    assert f"a {spelt} b" in chat.tokenizer.decode(ids)
+
+
+def test_thoughts_inside_the_content_are_those_of_the_turn():
+    inside = Message("assistant", "<think>Two and two.</think>Four.", trained=True)
+    apart = Message("assistant", "Four.", trained=True, reasoning="Two and two.")
+    for name in ("qwen3", "qwen3_5_think", "gptoss", "deepseek_r1_distill", "deepseek_r1_distill_training"):
+        chat = chat_format(name)
+        rows = [Row("r", "s", (Message("user", "2 + 2?"), answer)) for answer in (inside, apart)]
+        one, two = (chat.encode_row(row) for row in rows)
+        assert one == two, name
+        assert one[0].thoughtless == 0
+
+
+def test_what_a_template_would_leave_out_of_a_trained_turn_is_refused():
+    calls = (ToolCall("weather", "{}"), ToolCall("weather", '{"city": "Rome"}'))
+
+    def refusal(name: str, **said: object) -> str:
+        with pytest.raises(ModelError) as caught:
+            chat_format(name).encode_row(
+                Row(
+                    "r",
+                    "s",
+                    (Message("user", "x"), Message("assistant", said.pop("content", ""), trained=True, **said)),
+                )
+            )
+        return caught.value.rule
+
+    assert "a part of what this turn says" in refusal("llama3_1", content="let me see", tool_calls=calls[:1])
+    assert "leaves out a tool call" in refusal("gptoss", tool_calls=calls)
+    assert "single tool-calls" in refusal("llama3_1", tool_calls=calls)
+    assert "does not write the thoughts" in refusal("llama3", content="x", reasoning="hm")
