@@ -11,6 +11,7 @@ help:
 	@echo "make test-real  tests on a real model and real data (see CONTRIBUTING.md)"
 	@echo "make check      format, lint, types, import contracts"
 	@echo "make format     put the code into the project's format"
+	@echo "make clean      remove the environment and the tools' caches; runs stay"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -37,4 +38,4 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

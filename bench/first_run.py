@@ -1,8 +1,8 @@
 """SmolLM2-135M-Instruct on BANKING77, plain and with forgetless: what was learnt, what was kept, at what cost.
 
 Runs the recipe `recipes/banking77-smollm2.yaml` twice on the same domain rows: once as it stands, once without replay
-and KL. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood. Prints a table and
-writes bench/results/first_run.json and first_run.svg.
+and KL. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood, and its pause is
+not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
 
     python scripts/fetch_smollm2.py && python bench/first_run.py
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def read_arm(folder: Path) -> dict[str, Any]:
         "domain": domain.results,
         "tokens": sum(v for k, v in last.items() if k.startswith("tokens_")),
         "steps": last["step"],
-        "seconds": events[-1]["time"] - events[0]["time"],
+        "seconds": sum(b["time"] - a["time"] for a, b in pairwise(events) if b["event"] != "resumed"),
     }
 
 

@@ -50,7 +50,7 @@ the messages of the demo domain, nor JSON.
 ## How it was made
 
 `scripts/pretrain_nano.py` generates all text from seed {seed}; no data set was used. {steps:,} steps of {rows_per_step}
-rows, Muon for the matrices and AdamW for the rest at {learning_rate}, {minutes:.0f} minutes on {threads} cores
+rows, Muon for the matrices and AdamW for the rest at {learning_rate}, {minutes:.0f} minutes on {threads} core{plural}
 ({processor}). The loss covers questions as well as answers. Weights are stored in
 half precision and computed in single precision.
 
@@ -112,4 +112,6 @@ def figures(
 def write_card(path: Path, found: dict[str, Any]) -> None:
     """Writes the model card with the measured figures."""
     rows = "\n".join(f"| {name} | {100 * score:.1f} % |" for name, score in found["scores"].items())
-    path.write_text(CARD.format(**found, rows=rows, minutes=found["seconds"] / 60), encoding="utf-8")
+    plural = "" if found["threads"] == 1 else "s"
+    card = CARD.format(**found, rows=rows, minutes=found["seconds"] / 60, plural=plural)
+    path.write_text(card, encoding="utf-8")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from forgetless.guard import Comparer, capabilities_of, draw_test_items, fresh_seeds
 from forgetless.models import load_model
-from forgetless.recipe import ComparisonRecipe, ModelSettings, Recipe
-from forgetless.records import Verdict
+from forgetless.progress import Progresses, unwatched
+from forgetless.recipe import ComparisonRecipe, HeldOutTask, ModelSettings, Recipe, TemplateLeakTask
+from forgetless.records import Row, Verdict
 from forgetless.stages import domain_rows_of, engine_of, load_sources, shared_scores
 from forgetless.tasks import build_task
 
@@ -26,20 +27,23 @@ def compare(
     tuned: ModelSettings | str | Path,
     recipe: Recipe | ComparisonRecipe,
     *,
-    folder: Path = Path(),
+    folder: Path | None = None,
+    progress: Progresses = unwatched,
 ) -> CompareResult:
     """Verdicts for two finished models, by the tasks of a recipe.
 
     Args:
-        base: The model before: a folder, a GGUF file, a hub id, or settings as under `model:` in a recipe.
+        base: The model before: a folder or GGUF file here, a hub id, or settings as under `model:` in a recipe.
         tuned: The model after.
-        recipe: What to ask; everything about training is ignored.
-        folder: What relative paths in the recipe are relative to.
+        recipe: What to ask; of a whole recipe also how to load a model that is named by its path alone.
+        folder: What relative paths in the recipe are relative to; by default where the recipe was read from.
+        progress: Told how far the measurements have come.
 
     Raises:
         UserError: Something in the recipe, the data or the models needs mending.
     """
-    rows = domain_rows_of(load_sources(recipe, folder)) if isinstance(recipe, Recipe) else []
+    folder = folder or recipe.folder
+    rows = _rows_asked_about(recipe, folder)
     capabilities = capabilities_of(recipe, folder=folder, domain_rows=rows)
     tasks = {c.name: c.task for c in capabilities}
     if recipe.domain is not None:
@@ -48,18 +52,26 @@ def compare(
     items = draw_test_items(tasks, limit=recipe.evaluation.test_items, seed=recipe.seed,
                             fresh_seeds=fresh_seeds(tasks, before.model_hash, after.model_hash))  # fmt: skip
     comparer = Comparer(before, after, base_scores=shared_scores(), scores=shared_scores(),
-                        alpha=recipe.evaluation.alpha)  # fmt: skip
+                        alpha=recipe.evaluation.alpha, progress=progress)  # fmt: skip
     verdicts = comparer.judge(capabilities, items)
     return CompareResult(
         verdicts, comparer.judge_domain(tasks["domain"], items["domain"]) if "domain" in tasks else None
     )
 
 
+def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[Row]:
+    """The domain's rows, read only where a task measures or describes them."""
+    tasks = [recipe.domain.task] if recipe.domain else []
+    tasks += [capability.task for capability in recipe.keep.values()]
+    if not isinstance(recipe, Recipe) or not any(isinstance(t, HeldOutTask | TemplateLeakTask) for t in tasks):
+        return []
+    return domain_rows_of(load_sources(recipe, folder, only="domain"))
+
+
 def _model_settings(model: ModelSettings | str | Path, recipe: Recipe | ComparisonRecipe) -> ModelSettings:
-    """Settings of a model that is named by its place alone: it is asked as the recipe's own model is."""
+    """A bare path is one from here, not from the recipe; it is loaded and asked the way the recipe's own model is."""
     if isinstance(model, ModelSettings):
         return model
-    asked = {}
-    if isinstance(recipe, Recipe):
-        asked = {"template": recipe.model.template, "chat_template_kwargs": recipe.model.chat_template_kwargs}
-    return ModelSettings.model_validate({"path": str(model), **asked})
+    way = {"dtype", "device", "trust_remote_code", "template", "chat_template_kwargs"}
+    settings = recipe.model.model_dump(include=way) if isinstance(recipe, Recipe) else {}
+    return ModelSettings(path=str(Path(model).resolve() if Path(model).exists() else model), **settings)

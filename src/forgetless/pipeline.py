@@ -10,20 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetless.guard import Certifier, Frozen, Guard, set_exam
+from forgetless.guard import Certifier, Frozen, Guard, rehearse, set_exam
 from forgetless.mixture import realised_shares
 from forgetless.models import load_model
+from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate
 from forgetless.reporting import write_report
-from forgetless.rundir import content_hash, manifest, open_run
+from forgetless.rundir import content_hash, open_run
 from forgetless.stages import (
     OnEvent,
-    Progress,
     check_disk,
-    check_questions,
+    covered_by_replay,
     domain_rows_of,
     engine_of,
+    keep_manifest,
     keep_recipe,
     keep_rejects,
     load_sources,
@@ -39,28 +40,32 @@ from forgetless.training import blend, checkpoint_model
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What `train` leaves: the run folder, the certificate, the model that the recipe ships, the page, and the bill."""
+    """What `train` leaves: the run folder, the certificate, the model that the recipe ships, the page, and the bill.
+
+    `covered` says of each ability whether replay rows lie close to it; empty without replay.
+    """
 
     folder: Path
     certificate: Certificate
     tokens: int
     model: Path
     report: Path
+    covered: dict[str, bool | None]
 
 
 def train(
     recipe: Recipe,
     *,
-    folder: Path = Path(),
+    folder: Path | None = None,
     resume: bool = False,
-    progress: Progress = lambda description: None,
+    progress: Progresses = unwatched,
     on_event: OnEvent | None = None,
 ) -> TrainResult:
     """Fine-tune by a recipe, hold what is to be kept, and certify the result.
 
     Args:
         recipe: What to do; see `load_recipe`.
-        folder: What relative paths in the recipe are relative to.
+        folder: What relative paths in the recipe are relative to; by default where the recipe was read from.
         resume: Go on with a run that was killed.
         progress: Gives a `(done, total)` callback for a described piece of long work, or `None`.
         on_event: Sees every event of the run as it happens.
@@ -68,16 +73,19 @@ def train(
     Raises:
         UserError: Something in the recipe, the data, the model or the folder needs mending.
     """
-    with open_run(folder / recipe.output / recipe.name, resume=resume) as run:
+    folder = folder or recipe.folder
+    with open_run(folder / Path(recipe.output).expanduser() / recipe.name, resume=resume) as run:
         run.on_event = on_event
+        if resume:
+            run.append_event("resumed", after=len(run.events()))
         keep_recipe(recipe, run, resume=resume)
         sources = load_sources(recipe, folder)
         exam = set_exam(recipe, folder=folder, domain_rows=domain_rows_of(sources))
 
         base = load_model(recipe.model, folder=folder)
         engine = engine_of(base, recipe)
-        run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, base_hash=base.hash))
-        check_questions(exam, base, recipe.seed)
+        rehearse(exam, engine, seed=recipe.seed)
+        keep_manifest(recipe, base, exam, run)
         rows = rows_to_train_on(sources, exam, recipe, run)
         replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
         blended = blend(rows, replay, base.format, recipe=recipe)
@@ -87,19 +95,20 @@ def train(
 
         guard = Guard(exam, base=engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                       planned_evaluations=-(-blended.plan.steps // recipe.evaluation.every_steps),
-                      seed=recipe.seed)  # fmt: skip
+                      seed=recipe.seed, progress=progress)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
         tell_mixture(blended, realised_shares(blended.plan, blended.stream), run)
 
         choice = guard.choose()
         run.append_event("chosen", step=choice.step, reason=choice.reason)
-        chosen = checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training)
-        frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
+        frozen = Frozen.save(base, checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training),
+                             run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
         certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                               discordance=guard.discordance(choice.step), seed=recipe.seed,
-                              recipe_hash=content_hash(dump_recipe(recipe)))  # fmt: skip
+                              recipe_hash=content_hash(dump_recipe(recipe)), progress=progress)  # fmt: skip
         certificate = certifier.certify(frozen, choice)
         run.write_json("certificate.json", certificate)
         run.append_event("samples", items=certifier.examples(frozen))
         model = ship(recipe, certificate, run)
-        return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path))
+        return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path),
+                           covered_by_replay(run))  # fmt: skip

@@ -68,7 +68,7 @@ class Row:
     """One training row: a conversation, or raw text when `messages` is empty.
 
     `id` is stable across runs (a hash of the content), `source` is the name of the source in the recipe, and
-    `origin` says where the row stands in its file (`path:line`).
+    `origin` says where the row stands in its file (`path:line`; see `sources.Record`).
     """
 
     id: str
@@ -237,6 +237,8 @@ def to_json(value: Any) -> Any:
 
     A float that is not finite becomes `None`: unknown stays unknown when it is read back.
     """
+    if value is None or isinstance(value, (str, int)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [
             f for f in dataclasses.fields(value) if "if_set" not in f.metadata or getattr(value, f.name) != f.default
@@ -252,7 +254,11 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], data: Any) -> T:
-    """The record of type `kind` that `to_json` turned into `data`. Unknown keys raise `TypeError`."""
+    """The record of type `kind` that `to_json` turned into `data`.
+
+    Keys that the record does not know (written by a newer version, say) are passed over, at any depth; a field that is
+    missing and has no default raises `TypeError`.
+    """
     return typing.cast(T, _decode(kind, data))
 
 
@@ -272,7 +278,5 @@ def _decode(kind: Any, data: Any) -> Any:
         return {k: _decode(typing.get_args(kind)[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return typing.cast(Any, kind)(
-            **{name: _decode(hints[name], v) if name in hints else v for name, v in data.items()}
-        )
+        return typing.cast(Any, kind)(**{name: _decode(hints[name], v) for name, v in data.items() if name in hints})
     return data

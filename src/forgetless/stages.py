@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from forgetless.engines import TransformersEngine
-from forgetless.errors import ModelError, RunFolderError, TaskError
+from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard
 from forgetless.models import LoadedModel, weights_hash
+from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
-from forgetless.records import Certificate, MixtureShare, Row
-from forgetless.rundir import RunFolder, ScoreStore, cache_folder, free_bytes
+from forgetless.records import Certificate, MixtureShare, Row, StreamKind
+from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
 from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
-Progress = Callable[[str], Callable[[int, int], None] | None]
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -38,9 +38,30 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
     run.write_text("recipe.yaml", text)
 
 
-def load_sources(recipe: Recipe, folder: Path) -> list[LoadedSource]:
-    """Every source of the recipe, read."""
-    return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in recipe.sources.items()]
+def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder) -> None:
+    """Write down what the run is made with: seed, model, items, versions, machine.
+
+    Raises:
+        RunFolderError: A run is resumed with another base model or other items than it was begun with.
+    """
+    made_with = {"base_hash": base.hash, "items_hash": content_hash(sorted(exam.fixed_prompts(recipe.seed)))}
+    before = run.read_json("manifest.json") or {}
+    for what, found in made_with.items():
+        if before.get(what, found) != found:
+            raise RunFolderError(
+                field="--resume",
+                value=run.path,
+                rule=f"was begun with {'another base model' if what == 'base_hash' else 'other items to test on'}",
+                way_out="put the files back as they were, or give `name:` another value",
+            )
+    device = base.model.device.type
+    run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, device=device, **made_with))
+
+
+def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None) -> list[LoadedSource]:
+    """Every source of the recipe, or every one of a kind, read."""
+    wanted = {name: source for name, source in recipe.sources.items() if only in (None, source.kind)}
+    return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in wanted.items()]
 
 
 def domain_rows_of(sources: Sequence[LoadedSource]) -> list[Row]:
@@ -72,21 +93,6 @@ def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend
     write_rejects(run.path / "rejects.jsonl", [*unread, *untrained])
 
 
-def check_questions(exam: Exam, base: LoadedModel, seed: int) -> None:
-    """Write the questions of every task as the model will read them, so that a refusal costs seconds and not a run.
-
-    Raises:
-        TaskError: The chat template refuses one.
-    """
-    for name, task in [("domain", exam.domain), *((f"keep.{c.name}", c.task) for c in exam.capabilities)]:
-        limit = 1 if task.fresh else None
-        items = [item for part in ("dev", "test") for item in task.items(part, limit=limit, seed=seed)]
-        try:
-            base.format.prompts([item.messages for item in items])
-        except ModelError as error:
-            raise TaskError(field=f"{name}.task", value=error.value, rule=error.rule, way_out=error.way_out) from None
-
-
 def replay_rows(
     recipe: Recipe,
     folder: Path,
@@ -94,7 +100,7 @@ def replay_rows(
     base: LoadedModel,
     exam: Exam,
     run: RunFolder,
-    progress: Progress,
+    progress: Progresses,
 ) -> tuple[Row, ...]:
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
@@ -112,6 +118,11 @@ def replay_rows(
     return replay.rows
 
 
+def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
+    """Which capabilities lie close to the replay rows, as it was measured before training; empty without replay."""
+    return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
+
+
 def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder) -> None:
     """Refuse a run whose checkpoints and models will not fit on the disk.
 
@@ -119,12 +130,13 @@ def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder
         RunFolderError: There is less free space than the run is predicted to write.
     """
     evaluations = -(-blended.plan.steps // recipe.evaluation.every_steps)
-    needed, free = predicted_bytes(base.model, recipe.training, evaluations=evaluations), free_bytes(run.path)
+    whole = predicted_bytes(base.model, recipe.training, evaluations=evaluations)
+    needed, free = whole - folder_bytes(run.path), free_bytes(run.path)
     if needed > free:
         raise RunFolderError(
             field="output",
             value=run.path,
-            rule=f"the run will write about {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free",
+            rule=f"the run will write about {needed / 1e9:.1f} GB more and the disk has {free / 1e9:.1f} GB free",
             way_out="free some space, raise `evaluation.every_steps`, or train with `method: lora`",
         )
 
@@ -144,7 +156,7 @@ def train_under_guard(
     guard: Guard,
     run: RunFolder,
     resume: bool,
-    progress: Progress,
+    progress: Progresses,
 ) -> None:
     """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint."""
     checkpoints = run.path / "checkpoints"

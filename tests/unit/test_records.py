@@ -65,9 +65,15 @@ def test_json_data_is_plain() -> None:
     assert to_json({3: (row,)})["3"][0]["id"] == "id"
 
 
-def test_an_unknown_key_is_refused() -> None:
-    with pytest.raises(TypeError, match="colour"):
-        from_json(Message, {"role": "user", "content": "hi", "colour": "red"})
+def test_a_key_of_a_newer_version_is_passed_over_at_any_depth() -> None:
+    message = {"role": "user", "content": "hi", "colour": "red"}
+    row = from_json(Row, {"id": "id", "source": "s", "messages": [message], "size": 3})
+    assert row.messages == (Message("user", "hi"),)
+
+
+def test_a_missing_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="content"):
+        from_json(Message, {"role": "user"})
 
 
 def test_what_a_newer_version_leaves_out_has_its_default() -> None:

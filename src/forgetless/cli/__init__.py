@@ -12,9 +12,18 @@ import typer
 
 from forgetless.cli.compare import compare
 from forgetless.cli.demo import demo
+from forgetless.cli.exits import MISUSE
 from forgetless.cli.report import report
 from forgetless.cli.train import train
 from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
+
+_OUT_OF_MEMORY = UserError(
+    field="memory",
+    value="used up",
+    rule="the model, its optimizer and a batch do not fit into the memory of this device together",
+    way_out="lower `training.batch_rows` (and raise `accumulate_batches`), `training.max_length_tokens` or "
+    "`evaluation.batch_tokens`; set `gradient_checkpointing: true`; or train with `method: lora`",
+)
 
 app = typer.Typer(
     name="forgetless",
@@ -57,6 +66,17 @@ def main() -> None:
     except (UserError, NonFiniteLossError) as error:
         _complain(error)
         sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        _complain(_OUT_OF_MEMORY)
+        sys.exit(MISUSE)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Torch's own error for an accelerator, and the plain one of its allocator on the CPU."""
+    out_of_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or out_of_memory
 
 
 def _complain(error: ForgetlessError) -> None:

@@ -25,19 +25,15 @@ def compare(
 
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
-    from forgetless.cli.console import results_console, write_json
+    from forgetless.cli.console import narrator, results_console, write_json
     from forgetless.recipe import load_comparison
 
     settings = load_comparison(recipe)
     from forgetless.comparison import compare as run_comparison
     from forgetless.reporting import verdict_table
 
-    result = run_comparison(_rooted(base), _rooted(tuned), settings, folder=recipe.resolve().parent)
+    with narrator() as tell:
+        result = run_comparison(base, tuned, settings, progress=tell.progress)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
     write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
     raise typer.Exit(exit_code(result.verdicts))
-
-
-def _rooted(path: str) -> str:
-    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; a hub id as it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path

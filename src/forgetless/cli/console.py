@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from forgetless.cli.narration import event_line
 from forgetless.rundir import atomic_write
@@ -45,10 +45,13 @@ class Narrator:
         bars = self._bars
         if bars is None:
             return None
-        task = bars.add_task(f"{self._prefix}{description}", total=None)
+        bar: TaskID | None = None
 
         def advance(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total, visible=done < total)
+            nonlocal bar
+            if bar is None:
+                bar = bars.add_task(f"{self._prefix}{description}", total=total)
+            bars.update(bar, completed=done, total=total, visible=done < total)
 
         return advance
 

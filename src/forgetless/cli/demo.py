@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from forgetless.cli.options import JsonFile
 from forgetless.errors import RunFolderError
+from forgetless.rundir import open_run
 
 MARKER = ".forgetless-demo"
 """Stands in a folder that a demo wrote, and may therefore delete."""
@@ -33,14 +35,14 @@ def demo(
     abilities to the base while it learns the same domain.
     """
     started = time.monotonic()
-    _clear(output)
     from forgetless.cli.console import narrator, results_console, write_json
     from forgetless.cli.demo_page import TITLE, arm_texts, arms_table, summary
-    from forgetless.nano.demo import UNCOVERED, write_demo
+    from forgetless.nano.demo import UNCOVERED, WRITTEN, write_demo
     from forgetless.pipeline import train
     from forgetless.reporting import build_view, render_comparison
     from forgetless.rundir import atomic_write
 
+    _clear(output, WRITTEN)
     uncovered = UNCOVERED if prompts == "given" else ()
     atomic_write(output / MARKER, "")
     recipes = write_demo(output, prompts=prompts, seed=seed)
@@ -52,13 +54,14 @@ def demo(
                                                            title=TITLE, texts=arm_texts(prompts)))  # fmt: skip
     certificates = {arm: result.certificate for arm, result in results.items()}
     seconds = time.monotonic() - started
-    results_console(json).print(arms_table(certificates, {arm: r.tokens for arm, r in results.items()}, uncovered))
+    tokens = {arm: result.tokens for arm, result in results.items()}
+    results_console(json).print(arms_table(certificates, tokens, uncovered))
     results_console(json).print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
-    write_json(summary(certificates, seconds), json)
+    write_json(summary(certificates, tokens, seconds), json)
 
 
-def _clear(output: Path) -> None:
-    """Make room for a new demo, but never delete what is not an earlier one."""
+def _clear(output: Path, written: Iterable[str]) -> None:
+    """Make room for a new demo; nothing is deleted but what an earlier one wrote and no other process is using."""
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / MARKER).is_file():
@@ -68,4 +71,8 @@ def _clear(output: Path) -> None:
             rule="holds files that are not an earlier demo's",
             way_out="give an empty or a new folder",
         )
-    shutil.rmtree(output)
+    for run in sorted((output / "runs").glob("*")):
+        open_run(run, resume=True).close()
+    for name in written:
+        path = output / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

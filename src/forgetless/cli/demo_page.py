@@ -12,7 +12,7 @@ from forgetless.records import Certificate, Verdict
 from forgetless.reporting import ArmText, Language
 
 
-def summary(certificates: dict[str, Certificate], seconds: float) -> dict[str, Any]:
+def summary(certificates: dict[str, Certificate], tokens: dict[str, int], seconds: float) -> dict[str, Any]:
     """The figures of the demo, by arm; the base as it stood beside the forgetless arm."""
     held = certificates["forgetless"]
     base = {
@@ -22,7 +22,8 @@ def summary(certificates: dict[str, Certificate], seconds: float) -> dict[str, A
             for v in held.verdicts
         },
     }
-    return {"base": base} | {arm: _arm(c) for arm, c in certificates.items()} | {"seconds": round(seconds, 1)}
+    arms = {arm: _arm(certificate) | {"tokens": tokens[arm]} for arm, certificate in certificates.items()}
+    return {"base": base} | arms | {"seconds": round(seconds, 1)}
 
 
 def _arm(certificate: Certificate) -> dict[str, Any]:
@@ -94,7 +95,7 @@ _COVER_EN: Final = {
     "given": "Two abilities have no replay prompts of their own kind.",
     "self": "The base wrote the prompts too.",
 }
-_COVER_ZH: Final = {"given": "其中两项能力没有同类的回放提示。", "self": "回放的提示也由原模型自己写。"}
+_COVER_ZH: Final = {"given": "其中两项能力没有同类的回放提示。", "self": "回放的提示也由基座自己写。"}
 
 
 def arm_texts(prompts: str) -> dict[str, ArmText]:
@@ -117,7 +118,7 @@ def arm_texts(prompts: str) -> dict[str, ArmText]:
             name={"en": "forgetless", "zh": "forgetless"},
             note={
                 "en": f"The same rows, plus rows that the base answered, held to the base by KL. {_COVER_EN[prompts]}",
-                "zh": f"同样的领域数据，外加由原模型自己作答的回放数据，用 KL 把模型拉住。{_COVER_ZH[prompts]}",
+                "zh": f"同样的领域数据，外加由基座自己作答的回放数据，用 KL 把模型拉住。{_COVER_ZH[prompts]}",
             },
             link="runs/forgetless/report.html",
         ),

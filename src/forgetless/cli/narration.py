@@ -22,13 +22,15 @@ def _source(e: Event) -> str:
 
 
 def _replay(e: Event) -> str:
-    holes = [name for name, covered in e["covered"].items() if covered is False]
     line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
     if e.get("refused"):
         line += f", {e['refused']:,} prompts refused by the chat template"
     if e.get("modes"):
         line += f", {e['modes']['on']:,} of them with thinking switched on and {e['modes']['off']:,} with it off"
-    return line + (f"; no prompts of their own kind: {', '.join(holes)}" if holes else "; every ability is covered")
+    for said, value in (("no prompts of their own kind", False), ("cover unknown", None)):
+        names = [name for name, covered in e["covered"].items() if covered is value]
+        line += f"; {said}: {', '.join(names)}" if names else ""
+    return line + ("; every ability is covered" if all(e["covered"].values()) else "")
 
 
 def _mixture(e: Event) -> str:
@@ -80,7 +82,7 @@ def _path(e: Event) -> str:
     if e["passed"]:
         return f"path: a = {e['a']:g} passed"
     failed = ", ".join(v["capability"] for v in e["verdicts"] if v["outcome"] not in ("kept", "absent"))
-    return f"path: a = {e['a']:g} failed ({failed})"
+    return f"path: a = {e['a']:g} failed ({failed or 'nothing there to keep'})"
 
 
 def _shipped(e: Event) -> str:

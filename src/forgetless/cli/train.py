@@ -28,11 +28,12 @@ def train(
     from forgetless.reporting import verdict_table
 
     with narrator() as tell:
-        result = run_pipeline(
-            settings, folder=recipe.resolve().parent, resume=resume, progress=tell.progress, on_event=tell.event
-        )
+        result = run_pipeline(settings, resume=resume, progress=tell.progress, on_event=tell.event)
     certificate = result.certificate
-    results_console(json).print(verdict_table(certificate.verdicts, certificate.domain))
+    shown = certificate.certified_verdicts if settings.ship == "certified" and certificate.certified_a else ()
+    verdicts = shown or certificate.verdicts
+    domain = certificate.certified_domain if shown else certificate.domain
+    results_console(json).print(verdict_table(verdicts, domain, result.covered or None))
     results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
     raise typer.Exit(_shipped_exit_code(certificate, settings.ship))
@@ -42,5 +43,5 @@ def _shipped_exit_code(certificate: Certificate, ship: str) -> int:
     if ship == "best":
         return exit_code(certificate.verdicts)
     if ship == "certified":
-        return KEPT if certificate.certified_a > 0 else UNDECIDED
+        return KEPT if certificate.certified or certificate.certified_a > 0 else UNDECIDED
     return KEPT if certificate.certified else (exit_code(certificate.verdicts) or DROPPED)

@@ -6,8 +6,9 @@ speak to the `Engine` interface and know nothing of weights, batches or devices.
 
 from __future__ import annotations
 
-from .engine import AnswerLikelihood, Engine, Progress
+from .engine import AnswerLikelihood, Engine
+from .fitting import FittingEngine
 from .in_process import TransformersEngine
 from .measuring import measuring
 
-__all__ = ["AnswerLikelihood", "Engine", "Progress", "TransformersEngine", "measuring"]
+__all__ = ["AnswerLikelihood", "Engine", "FittingEngine", "TransformersEngine", "measuring"]

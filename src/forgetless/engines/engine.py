@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from forgetless.progress import Progress
 from forgetless.records import Message
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

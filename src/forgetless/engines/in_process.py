@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
+import torch
+import transformers
 from peft import PeftModel
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
 from forgetless.models import plain_model
+from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
-from forgetless.tokens import ChatFormat
+from forgetless.tokens import ChatFormat, Prompt
 
 from .batches import LOGITS_PER_BATCH, length_sorted_batches
 from .decoding import Continuation, TokenChooser, continue_batch
-from .engine import AnswerLikelihood, Progress
+from .engine import AnswerLikelihood
 from .likelihood import Continued, batch_likelihoods, likelihood_batches
 from .measuring import measuring
 
@@ -77,7 +80,9 @@ class TransformersEngine:
             _REVISION,
             self._batch_tokens,
             str(self._model.dtype),
-            self._model.device.type,
+            _device_name(self._model.device),
+            torch.__version__,
+            transformers.__version__,
             sorted(self._stops),
             self._format.template,
             *(of_thoughts if any(of_thoughts) else []),
@@ -106,7 +111,7 @@ class TransformersEngine:
         Raises:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
-        asked = self._format.prompts(prompts)
+        asked = self.encode_prompts(prompts)
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
         found = self._continue([prompt.ids for prompt in asked], max_new_tokens, self._stops, choose, progress)
         return self._format.decode_answers(asked, [continuation.ids for continuation in found])
@@ -126,7 +131,7 @@ class TransformersEngine:
         Raises:
             ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
         """
-        ids = [self._format.text_start(text) for text in texts]
+        ids = self.encode_texts(texts)
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
         found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
         # Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
@@ -188,8 +193,7 @@ class TransformersEngine:
         Raises:
             ModelError: A conversation with its answer is longer than the model's window.
         """
-        encoded = [Continued(*ids) for ids in self._format.encode_answers(pairs)] if pairs else []
-        self._check_window([len(pair.context) + len(pair.answer) for pair in encoded])
+        encoded = self.encode_answers(pairs)
         results = [AnswerLikelihood(0.0, 0, len(answer.encode("utf-8")), True) for _, answer in pairs]
         asked = [i for i, pair in enumerate(encoded) if pair.answer]
         done = len(pairs) - len(asked)
@@ -206,6 +210,36 @@ class TransformersEngine:
                     progress(done, len(pairs))
         return results
 
+    def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[Prompt]:
+        """Conversations, ready to be answered.
+
+        Raises:
+            ModelError: A prompt fills the model's window, or the chat template refuses it.
+        """
+        asked = self._format.prompts(prompts)
+        self._check_window([len(prompt.ids) + 1 for prompt in asked])
+        return asked
+
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of raw texts, ready to be continued.
+
+        Raises:
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        ids = [self._format.text_start(text) for text in texts]
+        self._check_window([len(text) + 1 for text in ids])
+        return ids
+
+    def encode_answers(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Continued]:
+        """The ids of conversations and of the answers to them.
+
+        Raises:
+            ModelError: A conversation with its answer is longer than the model's window.
+        """
+        encoded = [Continued(*ids) for ids in self._format.encode_answers(pairs)] if pairs else []
+        self._check_window([len(pair.context) + len(pair.answer) for pair in encoded])
+        return encoded
+
     def _continue(
         self,
         prompts: Sequence[Sequence[int]],
@@ -214,7 +248,6 @@ class TransformersEngine:
         choose: TokenChooser,
         progress: Progress | None,
     ) -> list[Continuation]:
-        self._check_window([len(prompt) + 1 for prompt in prompts])
         window = self._window or max(map(len, prompts), default=0) + max_new_tokens
         room = [min(max_new_tokens, window - len(prompt)) for prompt in prompts]
         lengths = [len(prompt) + new for prompt, new in zip(prompts, room, strict=True)]
@@ -246,6 +279,10 @@ class TransformersEngine:
                 rule=f"it needs {max(lengths)} tokens, and the model reads at most {self._window}",
                 way_out="leave out or shorten what is longer than the model's window",
             )
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _stop_ids_of(model: PreTrainedModel) -> frozenset[int]:

@@ -3,7 +3,7 @@
 from forgetless.guard.capability import Capability
 from forgetless.guard.certify import Certifier
 from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
-from forgetless.guard.exam import Exam, capabilities_of, set_exam
+from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.watch import Choice, Guard
@@ -20,5 +20,6 @@ __all__ = [
     "capabilities_of",
     "draw_test_items",
     "fresh_seeds",
+    "rehearse",
     "set_exam",
 ]

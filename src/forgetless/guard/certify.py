@@ -19,6 +19,7 @@ from forgetless.guard.examples import Example, pick_examples
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import record_look
 from forgetless.guard.watch import Choice
+from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import Certificate, Item, PathStep, ScoreSheet, Verdict, to_json
 from forgetless.rundir import RunFolder, ScoreStore, content_hash
@@ -39,6 +40,7 @@ class Certifier:
         discordance: Mean squared differences on the dev part by capability, which size the informed bets.
         seed: Fixes the order of fixed items; the seed of fresh ones depends on the models as well.
         recipe_hash: Enters the seed of fresh items.
+        progress: Told how far the measurements have come.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Certifier:
         discordance: Mapping[str, float],
         seed: int,
         recipe_hash: str,
+        progress: Progresses = unwatched,
     ) -> None:
         self.exam = exam
         self.settings = settings
@@ -59,14 +62,12 @@ class Certifier:
         self.discordance = discordance
         self.seed = seed
         self.recipe_hash = recipe_hash
+        self.progress = progress
 
     def certify(self, frozen: Frozen, choice: Choice) -> Certificate:
         """Measure, judge, walk the path, save what passed, and say what is shown."""
         items = self._draw(frozen)
-        fixed = {name: [item.id for item in items[name]] for name, task in self._tasks().items() if not task.fresh}
-        looks = 1
-        if fixed:
-            looks = record_look(base_hash=frozen.base.hash, model_hash=frozen.tuned.hash, test_hash=content_hash(fixed))
+        looks = self._record_looks(frozen)
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
         verdicts = comparer.judge(self.exam.capabilities, items, self.discordance)
         steps = tuple(self._walk(frozen, items, verdicts))
@@ -107,6 +108,19 @@ class Certifier:
             )
         ]
 
+    def _record_looks(self, frozen: Frozen) -> int:
+        """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""
+        parts = [task.items("test") for task in self._tasks().values() if not task.fresh]
+        looks = [
+            record_look(
+                base_hash=frozen.base.hash,
+                model_hash=frozen.tuned.hash,
+                test_hash=content_hash(sorted(item.id for item in part)),
+            )
+            for part in parts
+        ]
+        return max(looks, default=1)
+
     def _walk(self, frozen: Frozen, items: Items, tuned: tuple[Verdict, ...]) -> Iterator[PathStep]:
         order = sorted(self.exam.capabilities, key=lambda c: -self.discordance.get(c.name, 0.0))
 
@@ -114,7 +128,7 @@ class Certifier:
             return frozen.tuned_engine() if a == 1.0 else frozen.between(a)
 
         def test(a: float) -> tuple[Verdict, ...]:
-            return tuned if a == 1.0 else tuple(self._test_in_turn(frozen.base_engine(), engine(a), order, items))
+            return tuned if a == 1.0 else tuple(self._test_in_turn(frozen.base_engine(), engine(a), order, items, a))
 
         def domain_dev_score(a: float) -> float | None:
             return self._tuned(engine(a), self.exam.domain, self._dev_domain()).mean
@@ -124,16 +138,18 @@ class Certifier:
             yield step
 
     def _test_in_turn(
-        self, base: Engine, engine: Engine, order: Sequence[Capability], items: Items
+        self, base: Engine, engine: Engine, order: Sequence[Capability], items: Items, a: float
     ) -> Iterator[Verdict]:
         """One verdict after another, from the capability most at risk, up to the first that fails."""
         for capability in order:
-            verdict = self._test_one(base, engine, capability, items[capability.name])
+            verdict = self._test_one(base, engine, capability, items[capability.name], a)
             yield verdict
             if verdict.outcome != "absent" and not passes((verdict,)):
                 return
 
-    def _test_one(self, base: Engine, engine: Engine, capability: Capability, items: Sequence[Item]) -> Verdict:
+    def _test_one(
+        self, base: Engine, engine: Engine, capability: Capability, items: Sequence[Item], a: float
+    ) -> Verdict:
         groups = {item.group or item.id for item in items}
         judge = SequentialJudge(
             capability.name,
@@ -146,9 +162,13 @@ class Certifier:
             largest_group=_largest_group(items),
         )
         before = {r.item_id: r for r in self._base(base, capability.task, items).results}
+        told, seen = self.progress(f"a = {a:g}: {capability.name}"), 0
         for block in _blocks(items):
             after = self._tuned(engine, capability.task, block)
             judge.update([before[item.id] for item in block], after.results)
+            seen += len(block)
+            if told:
+                told(seen, len(items))
             if judge.decided:
                 break
         return judge.finish()
@@ -169,7 +189,8 @@ class Certifier:
         return dataclasses.replace(certificate, certified_hash=engine.model_hash, certified_domain=domain)
 
     def _comparer(self, base: Engine, tuned: Engine, scores: ScoreStore) -> Comparer:
-        return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.settings.alpha)
+        return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.settings.alpha,
+                        progress=self.progress)  # fmt: skip
 
     def _dev_domain(self) -> tuple[Item, ...]:
         return self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetless.errors import RecipeError
+from forgetless.engines import FittingEngine, TransformersEngine
+from forgetless.errors import ModelError, RecipeError, TaskError
 from forgetless.guard.capability import Capability
 from forgetless.recipe import ComparisonRecipe, HeldOutTask, Recipe, TaskSettings
 from forgetless.records import Row
@@ -33,6 +34,27 @@ class Exam:
         tasks = [self.domain, *(c.task for c in self.capabilities)]
         parts = [t.items(part, seed=seed) for t in tasks if not t.fresh for part in ("dev", "test")]
         return frozenset(prompt_key(item.messages) for items in parts for item in items)
+
+
+def rehearse(exam: Exam, engine: TransformersEngine, *, seed: int) -> None:
+    """Make sure that every question of the fixed tasks can be asked, and of fresh tasks one of each part.
+
+    Raises:
+        TaskError: One is too long for the model, or its chat template refuses it.
+    """
+    rehearsal = FittingEngine(engine)
+    for task in (exam.domain, *(c.task for c in exam.capabilities)):
+        limit = 1 if task.fresh else None
+        for item in (*task.items("dev", limit=limit, seed=seed), *task.items("test", limit=limit, seed=seed)):
+            try:
+                task.score(rehearsal, [item])
+            except ModelError as error:
+                raise TaskError(
+                    field="domain.task" if task is exam.domain else f"keep.{task.name}.task",
+                    value=f"{item.messages[-1].content[:80]} …",
+                    rule=f"the model cannot be asked this item: {error.rule}",
+                    way_out=error.way_out,
+                ) from None
 
 
 def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Sequence[Row]) -> Exam:

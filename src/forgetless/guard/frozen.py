@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frozen:
     """Base and tuned model after everything is decided.
 
@@ -23,18 +24,17 @@ class Frozen:
 
     base: LoadedModel
     tuned: LoadedModel
-    path: LinearPath
     batch_tokens: int
 
     @classmethod
     def save(cls, base: LoadedModel, chosen: PreTrainedModel, folder: Path, *, batch_tokens: int) -> Frozen:
         """Save the chosen model to a folder, and freeze what is read back from there."""
-        return cls.load(base, _saved(base, chosen, folder), batch_tokens=batch_tokens)
+        return cls(base, _saved(base, chosen, folder), batch_tokens)
 
-    @classmethod
-    def load(cls, base: LoadedModel, tuned: LoadedModel, *, batch_tokens: int) -> Frozen:
-        """Freeze two loaded models."""
-        return cls(base, tuned, LinearPath(base.model, tuned.model), batch_tokens)
+    @cached_property
+    def path(self) -> LinearPath:
+        """The line between the two; it holds a third model, so it is drawn when it is first walked."""
+        return LinearPath(self.base.model, self.tuned.model)
 
     def base_engine(self) -> TransformersEngine:
         """Answers for the base."""
@@ -63,5 +63,10 @@ class Frozen:
 
 def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedModel:
     save_model(model, base.format.tokenizer, folder)
-    return load_folder(folder, dtype=str(base.model.dtype).removeprefix("torch."), device=str(base.model.device),
-                       template_arguments=base.format.arguments)  # fmt: skip
+    return load_folder(
+        folder,
+        dtype=str(base.model.dtype).removeprefix("torch."),
+        device=base.model.device.type,
+        trust_remote_code=base.trust_remote_code,
+        template_arguments=base.format.arguments,
+    )

@@ -23,7 +23,8 @@ def record_look(*, base_hash: str, model_hash: str, test_hash: str) -> int:
     Args:
         base_hash: The base model.
         model_hash: The model that is judged.
-        test_hash: The fixed items; fresh ones are drawn for one look and never seen again.
+        test_hash: The fixed items of one task, whatever their order; fresh ones are drawn for one look and never seen
+            again.
 
     Raises:
         RunFolderError: The cache folder cannot be written.

@@ -14,6 +14,7 @@ from typing import Any
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.guard.exam import Exam
+from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import CapabilityScore, Evaluation, Item, ItemResult, Verdict, from_json, to_json
 from forgetless.rundir import RunFolder, ScoreStore
@@ -40,6 +41,7 @@ class Guard:
         base_scores: Where the base's score sheets are kept between runs.
         planned_evaluations: How many looks the run will take; the alarms share one error budget over them.
         seed: Seeds the order of fixed items and the draw of fresh ones.
+        progress: Told how far a look has come.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Guard:
         base_scores: ScoreStore,
         planned_evaluations: int,
         seed: int,
+        progress: Progresses = unwatched,
     ) -> None:
         self.exam = exam
         self.base = base
@@ -59,6 +62,7 @@ class Guard:
         self.run = run
         self.base_scores = base_scores
         self.seed = seed
+        self.progress = progress
         self.evaluations: list[Evaluation] = []
         self.alarms = Alarms(exam.capabilities, alpha=settings.alpha, planned_evaluations=planned_evaluations)
 
@@ -118,8 +122,9 @@ class Guard:
 
     def _both(self, engine: Engine, task: Task, step: int) -> tuple[tuple[ItemResult, ...], tuple[ItemResult, ...]]:
         items = self._items(task, step)
-        base = measure(self.base, task, items, store=self.base_scores)
-        tuned = measure(engine, task, items, store=self.run.scores)
+        told = self.progress(f"look at step {step}: {task.name}")
+        base = measure(self.base, task, items, store=self.base_scores, progress=told)
+        tuned = measure(engine, task, items, store=self.run.scores, progress=told)
         return base.results, tuned.results
 
     def _items(self, task: Task, step: int) -> tuple[Item, ...]:

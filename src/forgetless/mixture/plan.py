@@ -60,7 +60,7 @@ def plan_mixture(specs: Sequence[StreamSpec], *, settings: MixtureSettings, trai
         steps = training.steps
         total = steps * tokens_per_step
     else:
-        total = training.epochs * domain_tokens / domain_share
+        total = (training.epochs or 1.0) * domain_tokens / domain_share
         steps = max(1, math.ceil(total / tokens_per_step))
     shares = tuple(_expected(spec, total) for spec in specs)
     for spec, share in zip(specs, shares, strict=True):

@@ -30,12 +30,14 @@ class LoadedModel:
     """A model in evaluation mode, its way to write conversations, and what it is.
 
     `hash` covers weights, architecture, vocabulary and chat template (see `model_hash`); `name` is what people call it.
+    `trust_remote_code` says whether its own code may run when it is read back from a folder.
     """
 
     model: PreTrainedModel
     format: ChatFormat
     hash: str
     name: str
+    trust_remote_code: bool = False
 
 
 def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
@@ -62,6 +64,8 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
     origin: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if gguf_file:
         origin["gguf_file"] = gguf_file
+    else:
+        origin["use_safetensors"] = True
     return _load(
         place, dtype=choose_dtype(settings.dtype, device), device=device, origin=origin, adapter=adapter,
         name=settings.path, template=template, template_arguments=settings.chat_template_kwargs,
@@ -69,20 +73,27 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
 
 
 def load_folder(
-    path: Path, *, dtype: str = "auto", device: str = "auto", template_arguments: Mapping[str, Any] | None = None
+    path: Path,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    template_arguments: Mapping[str, Any] | None = None,
 ) -> LoadedModel:
     """Loads what `save_model` wrote.
 
     Args:
         path: The folder.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
-        device: `auto`, `cpu` or a CUDA device.
+        device: `auto`, `cpu` or `cuda`.
+        trust_remote_code: Whether code in the folder may run.
         template_arguments: Names that the chat template reads, and their values; no file of a model holds them.
 
     Raises:
         ModelError: The folder is missing or incomplete.
     """
-    settings = {"path": str(path), "dtype": dtype, "device": device, "chat_template_kwargs": template_arguments or {}}
+    settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code,
+                "chat_template_kwargs": template_arguments or {}}  # fmt: skip
     return load_model(ModelSettings.model_validate(settings), folder=Path())
 
 
@@ -98,7 +109,9 @@ def _load(
     template_arguments: Mapping[str, Any],
 ) -> LoadedModel:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, **origin)
+        tokenizer = AutoTokenizer.from_pretrained(
+            place, **{key: value for key, value in origin.items() if key != "use_safetensors"}
+        )
         chat = ChatFormat(tokenizer, template=template, arguments=template_arguments)
         model, found = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, output_loading_info=True, **origin)
     except _READING_ERRORS as error:
@@ -109,7 +122,7 @@ def _load(
     if adapter:
         model = _merged(model, adapter)
     model = model.to(device).eval()
-    return LoadedModel(model, chat, model_hash(model, tokenizer), name)
+    return LoadedModel(model, chat, model_hash(model, tokenizer), name, bool(origin["trust_remote_code"]))
 
 
 def _merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:

@@ -68,6 +68,18 @@ def check_folder(path: Path, *, gguf_file: str | None) -> None:
         return
     if not (path / "config.json").is_file():
         raise _missing("model.path", path, "the folder has no `config.json`", _config_hint(path))
+    if not any(path.glob("*.safetensors")):
+        pickled = any(path.glob("*.bin"))
+        raise _missing(
+            "model.path",
+            path,
+            "its weights are pickles, which may run code when they are read"
+            if pickled
+            else "the folder has no weights",
+            "save the model once more by transformers (`save_pretrained` writes safetensors)"
+            if pickled
+            else "download or copy the model again; weights are `.safetensors` files",
+        )
     if not any((path / name).is_file() for name in _TOKENIZER_FILES):
         raise _missing(
             "model.path",
@@ -79,6 +91,13 @@ def check_folder(path: Path, *, gguf_file: str | None) -> None:
 
 def check_adapter(path: Path) -> None:
     """Checks that a local folder holds a PEFT adapter, and raises `ModelError` otherwise."""
+    if (path / "adapter_config.json").is_file() and not (path / "adapter_model.safetensors").is_file():
+        raise _missing(
+            "model.adapter",
+            path,
+            "the folder has no `adapter_model.safetensors`",
+            "save the adapter once more by PEFT; pickles (`adapter_model.bin`) are not read, for they may run code",
+        )
     if not (path / "adapter_config.json").is_file():
         whole = (path / "config.json").is_file()
         raise _missing(
@@ -100,9 +119,18 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise _missing("model.device", name, "this is no device", "use `auto`, `cpu`, `cuda` or `cuda:0`") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        rule = f"this machine has {torch.cuda.device_count()} CUDA devices that torch can use"
+        raise _missing("model.device", name, "this is no device", "use `auto`, `cpu` or `cuda`") from None
+    if device.type not in ("cpu", "cuda"):
+        raise _missing("model.device", name, "is not supported: models run on `cpu` or `cuda`", "use `auto` or `cpu`")
+    if device.index:
+        raise _missing(
+            "model.device",
+            name,
+            "training always takes the first GPU that it sees",
+            f"set `CUDA_VISIBLE_DEVICES={device.index}` in the environment, and `device: cuda` here",
+        )
+    if device.type == "cuda" and not torch.cuda.is_available():
+        rule = "this machine has no CUDA device that torch can use"
         raise _missing("model.device", name, rule, "use `auto` or `cpu`")
     return device
 

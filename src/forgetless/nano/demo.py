@@ -18,7 +18,7 @@ from forgetless.records import Row
 from forgetless.rundir import atomic_write
 
 ARMS: Final = ("plain", "plain_low_lr", "forgetless")
-UNCOVERED: Final = ("reversing", "counting")
+UNCOVERED: Final = ("reversing", "pattern")
 """Abilities for which the given replay prompts hold none of their own kind."""
 
 LEARNING_RATE: Final = 3e-3
@@ -28,6 +28,12 @@ HELD_KL_WEIGHT: Final = 8.0
 HELD_DOMAIN_SHARE: Final = 1 / 3
 DOMAIN_ROWS: Final = 1200
 PROMPTS: Final = 6000
+_ABILITY_WEIGHT: Final = 3
+"""How much likelier a replay prompt is of one covered ability than of one of the kinds besides."""
+
+
+WRITTEN: Final = ("domain.jsonl", "prompts.jsonl", *(f"{arm}.yaml" for arm in ARMS), "runs", "report.html")
+"""Everything that a demo leaves in its folder."""
 
 
 def write_demo(folder: Path, *, prompts: Literal["given", "self"] = "given", seed: int = 0) -> dict[str, Recipe]:
@@ -39,7 +45,7 @@ def write_demo(folder: Path, *, prompts: Literal["given", "self"] = "given", see
         seed: Seeds the data and the runs.
     """
     _write_rows(folder / "domain.jsonl", nano.domain_rows(n=DOMAIN_ROWS, seed=seed))
-    kinds = [k for k in (*nano.ABILITIES, *nano.OTHER_KINDS) if k not in UNCOVERED]
+    kinds = [k for k in (*_ABILITY_WEIGHT * nano.ABILITIES, *nano.OTHER_KINDS) if k not in UNCOVERED]
     _write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=PROMPTS, seed=seed))
     recipes = {arm: parse_recipe(_arm(arm, prompts, seed), origin=f"{arm}.yaml") for arm in ARMS}
     for arm, recipe in recipes.items():
@@ -80,7 +86,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
             "prompts": given if prompts == "given" else "self",
             "rows": PROMPTS,
             "max_new_tokens": 40,
-            "max_prompt_tokens": 60,
+            "max_prompt_tokens": 56,
         }
     return recipe
 

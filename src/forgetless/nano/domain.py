@@ -1,7 +1,8 @@
 """The demo domain: messages of a bank's customers, to be answered with the intent as JSON.
 
-Nothing goes in but a number and a seed; out come training rows and test items. Their phrasings are disjoint: the test
-side says in other sentences what the training side says, so a model that only remembers sentences does not pass.
+Nothing goes in but a number and a seed; out come training rows and test items. Their phrasings are disjoint: on the
+test side topics stand in carrier sentences in which training never shows them, with other openings and closings, so a
+model that only remembers sentences does not pass.
 nano's pretraining holds no message of this kind and no JSON.
 """
 
@@ -14,80 +15,113 @@ from .exchange import Exchange
 
 
 class Intent(NamedTuple):
-    """One thing that customers want, in phrasings to learn from and in held-out phrasings."""
+    """One thing that customers want: plain sentences to learn from, and topics that any carrier sentence may name."""
 
     name: str
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    sentences: tuple[str, ...]
+    topics: tuple[str, ...]
 
 
 INTENTS = (
     Intent(
         "card_lost",
-        ("I lost my card", "my card is lost", "my card is gone", "I cannot find my card", "my card is missing",
-         "someone took my card"),
-        ("I think my card is gone", "my bank card is missing", "my new card is lost"),
+        ("I lost my card", "I cannot find my card", "someone took my card", "I think my card is gone"),
+        ("a lost card", "my missing card", "a stolen card", "the loss of my card", "the card that I lost"),
     ),
     Intent(
         "refund",
-        ("I want my money back", "I need a refund", "please refund me", "give me my money back",
-         "I want a refund for this", "can I get a refund"),
-        ("I want to get a refund", "can I get my money back", "please give me a refund"),
+        ("I want my money back", "please refund me", "can I get a refund", "give me my money back"),
+        ("a refund", "my money back", "a refund for this", "the refund that I want", "getting my money back"),
     ),
     Intent(
         "login",
-        ("I cannot log in", "my password is wrong", "the log in fails", "I lost my password", "my password fails",
-         "I am locked out"),
-        ("I cannot find my password", "I am locked out of the app", "I need a new password"),
+        ("I cannot log in", "my password is wrong", "the log in fails", "I am locked out"),
+        ("my password", "the log in", "a new password", "being locked out", "logging in"),
     ),
     Intent(
         "limit",
-        ("raise my limit", "my limit is too low", "I want a higher limit", "I need a new limit",
-         "can I raise the limit", "what is my limit"),
-        ("please raise the limit", "the limit is too low", "can I get a higher limit"),
+        ("raise my limit", "my limit is too low", "can I raise the limit", "what is my limit"),
+        ("my limit", "a higher limit", "the daily limit", "raising the limit", "a limit that is too low"),
     ),
     Intent(
         "fees",
-        ("why is there a fee", "what is this fee", "the fee is too high", "I see a fee", "this fee is wrong",
-         "how much is the fee"),
-        ("why do I see this fee", "is there a fee", "my fee is wrong"),
+        ("why is there a fee", "what is this fee", "the fee is too high", "how much is the fee"),
+        ("a fee", "this fee", "the high fee", "fees that I see", "a fee that is wrong"),
     ),
     Intent(
         "rate",
-        ("what is the exchange rate", "what rate do you give", "how good is the rate", "the rate today",
-         "tell me the exchange rate", "is the rate high"),
-        ("what is the rate today", "tell me the rate", "how high is the exchange rate"),
+        ("what is the exchange rate", "how good is the rate", "the rate today", "what rate do you give"),
+        ("the exchange rate", "the rate today", "a better rate", "rates for dollars", "the rate that you give"),
     ),
     Intent(
         "close",
-        ("close my account", "I want to close my account", "please end my account", "how do I close it",
-         "can you close this account", "I want to leave the bank"),
-        ("can I close my account", "please close this account", "I want to end my account"),
+        ("close my account", "please end my account", "how do I close it", "I want to leave the bank"),
+        ("closing my account", "the end of my account", "leaving the bank", "an account to close", "closing it"),
     ),
     Intent(
         "transfer",
-        ("my transfer is not there", "the transfer is late", "where is my transfer", "I want to make a transfer",
-         "how long is a transfer", "the transfer fails"),
-        ("why is my transfer late", "where is the transfer", "how do I make a transfer"),
+        ("my transfer is not there", "the transfer is late", "where is my transfer", "how long is a transfer"),
+        ("my transfer", "a late transfer", "the transfer abroad", "a transfer that fails", "making a transfer"),
     ),
     Intent(
         "address",
-        ("I have a new address", "change my address", "my address is wrong", "I live in a new house",
-         "where can I change my address", "here is my new address"),
-        ("the address is wrong", "I want to change my address", "how do I change the address"),
+        ("I have a new address", "change my address", "my address is wrong", "I live in a new house"),
+        ("my address", "a new address", "the wrong address", "a change of address", "moving house"),
     ),
     Intent(
         "hours",
-        ("when do you open", "are you open today", "when does the bank close", "what are your hours",
-         "is the bank open now", "tell me the opening hours"),
-        ("when is the bank open", "tell me your hours", "are you open now"),
+        ("when do you open", "are you open today", "when does the bank close", "is the bank open now"),
+        ("your hours", "the opening hours", "when you open", "opening times", "the hours today"),
     ),
-)  # fmt: skip
+)
+
+CARRIERS = (
+    "I have a question about {}",
+    "this is about {}",
+    "I write because of {}",
+    "can you help me with {}",
+    "I need help with {}",
+    "what about {}",
+    "please tell me more about {}",
+    "it is about {}",
+    "who can help with {}",
+    "I call about {}",
+    "my question is about {}",
+    "let us talk about {}",
+    "please look into {}",
+    "I want to ask about {}",
+    "there is something about {}",
+    "I am not happy with {}",
+)
 
 TRAIN_OPENINGS = ("", "", "Hello, ", "Hi, ", "Please help: ", "Good morning, ", "Urgent! ")
 HELD_OUT_OPENINGS = ("", "Hello, ", "Hi, ", "Good evening, ", "Hello, please help: ", "Hi nano, ", "Sorry, ", "Today: ")
 TRAIN_CLOSINGS = ("", ".", " today.", ", thanks.", " please.", "!")
 HELD_OUT_CLOSINGS = ("", ".", "!", " now.", ", thank you.", ", please help.", " today!", ", thanks!", ", please.")
+
+_HELD_OUT_EVERY = 4
+_SHARE_OF_SENTENCES = 0.3
+
+
+class Phrasing(NamedTuple):
+    """A carrier sentence about a topic."""
+
+    intent: str
+    text: str
+
+
+def _phrasings(*, held_out: bool) -> tuple[Phrasing, ...]:
+    """Every carrier with every topic but one in four, or just those: training hears both, but never together."""
+    topics = [(intent.name, topic) for intent in INTENTS for topic in intent.topics]
+    return tuple(
+        Phrasing(name, carrier.format(topic))
+        for i, carrier in enumerate(CARRIERS)
+        for j, (name, topic) in enumerate(topics)
+        if ((i + j) % _HELD_OUT_EVERY == 0) == held_out
+    )
+
+
+_TRAIN, _HELD_OUT = _phrasings(held_out=False), _phrasings(held_out=True)
 
 
 def answer(intent: str) -> str:
@@ -97,13 +131,18 @@ def answer(intent: str) -> str:
 
 def train_message(rng: random.Random) -> Exchange:
     """A message in a training phrasing, with its answer; the template is the intent."""
-    intent = rng.choice(INTENTS)
-    message = rng.choice(TRAIN_OPENINGS) + rng.choice(intent.train) + rng.choice(TRAIN_CLOSINGS)
-    return Exchange(intent.name, message, answer(intent.name))
+    if rng.random() < _SHARE_OF_SENTENCES:
+        intent = rng.choice(INTENTS)
+        phrasing = Phrasing(intent.name, rng.choice(intent.sentences))
+    else:
+        phrasing = rng.choice(_TRAIN)
+    return _message(phrasing, rng.choice(TRAIN_OPENINGS), rng.choice(TRAIN_CLOSINGS))
 
 
 def held_out_message(rng: random.Random) -> Exchange:
     """A message in a phrasing that training never shows, with its answer; the template is the intent."""
-    intent = rng.choice(INTENTS)
-    message = rng.choice(HELD_OUT_OPENINGS) + rng.choice(intent.held_out) + rng.choice(HELD_OUT_CLOSINGS)
-    return Exchange(intent.name, message, answer(intent.name))
+    return _message(rng.choice(_HELD_OUT), rng.choice(HELD_OUT_OPENINGS), rng.choice(HELD_OUT_CLOSINGS))
+
+
+def _message(phrasing: Phrasing, opening: str, closing: str) -> Exchange:
+    return Exchange(phrasing.intent, opening + phrasing.text + closing, answer(phrasing.intent))

@@ -26,7 +26,7 @@ def load_recipe(path: Path | str) -> Recipe:
     Raises:
         RecipeError: The file is missing, is not YAML, or does not validate.
     """
-    return parse_recipe(_read_yaml(Path(path)), origin=str(path))
+    return _placed(parse_recipe(_read_yaml(Path(path)), origin=str(path)), Path(path))
 
 
 def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
@@ -37,8 +37,13 @@ def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
     """
     data = _read_yaml(Path(path))
     if isinstance(data, dict) and "sources" in data:
-        return _validate(Recipe, data, str(path))
-    return _validate(ComparisonRecipe, data, str(path))
+        return _placed(_validate(Recipe, data, str(path)), Path(path))
+    return _placed(_validate(ComparisonRecipe, data, str(path)), Path(path))
+
+
+def _placed(recipe: R, path: Path) -> R:
+    recipe._folder = path.resolve().parent
+    return recipe
 
 
 def _read_yaml(path: Path) -> Any:
@@ -104,6 +109,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.YAMLError(
+                    f"braces open a mapping here; put a text that holds them in quotes{key.start_mark}"
+                )
             if key.value in seen:
                 raise yaml.YAMLError(f"the key `{key.value}` is written twice{key.start_mark}")
             seen.add(key.value)
@@ -129,7 +138,10 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
         )
     rule = str(error["msg"]).removeprefix("Value error, ")
     shown = "(see rule)" if isinstance(value, dict) else value
-    return RecipeError(field=where, value=shown, rule=rule, way_out=f"change `{where}` in {origin}")
+    way_out = f"change `{where}` in {origin}" if error["loc"] else f"change {origin}"
+    if kind == "string_type" and isinstance(value, dict):
+        way_out = f"put the text in quotes; without them YAML reads its braces as a mapping (in {origin})"
+    return RecipeError(field=where, value=shown, rule=rule, way_out=way_out)
 
 
 def _names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -6,9 +6,10 @@ names (`margin_points`, `max_length_tokens`). Paths are resolved against the fol
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 
 def _no_yes_or_no(value: object) -> object:
@@ -23,6 +24,7 @@ Share = Annotated[Real, Field(gt=0.0, le=1.0)]
 Files = Annotated[list[str], Field(min_length=1)]
 
 _SET_BY_FORGETLESS = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
+_HUB_KEYS = ("subset", "split", "revision")
 
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
@@ -72,14 +74,46 @@ class RowTemplate(Settings):
     system: str | None = None
 
 
-class FileSettings(Settings):
-    """Files, and how their records become rows."""
+class RecordSettings(Settings):
+    """Where records stand: in files, or in one split of a dataset on the Hugging Face hub.
 
-    files: Files
-    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
+    `files` are names, folders or glob patterns. `hub` is `owner/name`, or a local folder in the hub's layout; `split`
+    may be cut to rows, as in `train[:1000]`. `columns` names the columns of a CSV file without a header line.
+    `encoding: auto` detects UTF-8, UTF-16 with a byte order mark and GB18030.
+    """
+
+    files: Files | None = None
+    hub: str | None = None
+    subset: str | None = None
+    split: Annotated[str, Field(pattern=r"^\w+([.-]\w+)*(\[\d*:\d*\])?$")] | None = None
+    revision: str | None = None
+    format: Literal["auto", "jsonl", "json", "csv", "parquet", "text"] = "auto"
+    columns: Annotated[list[str], Field(min_length=1)] | None = None
+    encoding: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_hub_dataset_has_a_split(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("hub") is not None and data.get("split") is None:
+            return data | {"split": "train"}
+        return data
+
+    @model_validator(mode="after")
+    def _records_stand_in_one_place(self) -> Self:
+        if (self.files is None) == (self.hub is None):
+            raise ValueError("records come from `files:` or from `hub:`, one of the two")
+        place, others = ("hub", ("format", "columns", "encoding")) if self.hub is not None else ("files", _HUB_KEYS)
+        for name in others:
+            if getattr(self, name) != RecordSettings.model_fields[name].default:
+                raise ValueError(f"`{name}:` is not read with `{place}:`")
+        return self
+
+
+class FileSettings(RecordSettings):
+    """Records, and how they become rows."""
+
     shape: Literal["auto", "messages", "alpaca", "prompt_completion", "template", "text"] = "auto"
     template: RowTemplate | None = None
-    encoding: str = "utf-8"
     max_rows: Annotated[Whole, Field(ge=1)] | None = None
     max_rejected_percent: Annotated[Real, Field(ge=0.0, le=100.0)] = 1.0
 
@@ -102,9 +136,9 @@ class SourceSettings(FileSettings):
 class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
-    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more prompt
-    files, of which only the prompts are used. Without a chat template the base continues raw text: the beginnings of
-    the texts in the files, or with `self` nothing but the beginning of a document.
+    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
+    hub datasets, of which only the prompts are used. Without a chat template the base continues raw text: the
+    beginnings of the texts there, or with `self` nothing but the beginning of a document.
     """
 
     share: Share
@@ -139,7 +173,7 @@ class TrainingSettings(Settings):
     lora: LoraSettings | None = None
     learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
     steps: Annotated[Whole, Field(ge=1)] | None = None
-    epochs: Annotated[Real, Field(gt=0.0)] = 1.0
+    epochs: Annotated[Real, Field(gt=0.0)] | None = None
     batch_rows: Annotated[Whole, Field(ge=1)] = 8
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
@@ -155,10 +189,20 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _lora_has_defaults(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("method") == "lora" and data.get("lora") is None:
-            return data | {"lora": {}}
+    def _what_is_not_said_has_defaults(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        if data.get("method") == "lora" and data.get("lora") is None:
+            data = data | {"lora": {}}
+        if data.get("steps") is None and data.get("epochs") is None:
+            data = data | {"epochs": 1.0}
         return data
+
+    @model_validator(mode="after")
+    def _a_run_has_one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("the length of a run is `steps:` or `epochs:`, not both")
+        return self
 
     @model_validator(mode="after")
     def _an_adapter_goes_with_its_method(self) -> Self:
@@ -173,13 +217,9 @@ class MixtureSettings(Settings):
     repetition_cap: Annotated[Whole, Field(ge=1)] = 8
 
 
-class ItemFiles(Settings):
-    """Files of items; templates are written over their columns, as in `template`."""
+class ItemFiles(RecordSettings):
+    """Records of items; templates are written over their columns, as in `template`."""
 
-    files: Files
-    format: Literal["auto", "jsonl", "json", "csv", "text"] = "auto"
-    columns: list[str] | None = None
-    encoding: str = "utf-8"
     max_items: Annotated[Whole, Field(ge=1)] | None = None
     prompt: str
     system: str | None = None
@@ -307,11 +347,22 @@ class EvaluationSettings(Settings):
 
 
 class Questions(Settings):
-    """What a model is asked: the part that a recipe for training and one for comparing share."""
+    """What a model is asked: the part that a recipe for training and one for comparing share.
+
+    `folder` is the folder of the file that it was read from, which relative paths start from; without a file it is
+    the working directory.
+    """
+
+    _folder: Path = PrivateAttr(default_factory=Path)
 
     seed: Annotated[Whole, Field(ge=0)] = 0
     keep: dict[str, CapabilitySettings] = {}
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to."""
+        return self._folder
 
     @model_validator(mode="after")
     def _the_domain_is_asked_elsewhere(self) -> Self:
@@ -332,7 +383,7 @@ class ComparisonRecipe(Questions):
 class Recipe(Questions):
     """The whole recipe."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     output: str = "runs"
     model: ModelSettings
     sources: Annotated[dict[str, SourceSettings], Field(min_length=1)]
@@ -357,6 +408,16 @@ class Recipe(Questions):
             raise ValueError("`sources.replay` is taken: the rows that the base answers are set under `replay:`")
         if not any(s.kind == "domain" for s in self.sources.values()):
             raise ValueError("at least one source must have `kind: domain`")
+        return self
+
+    @model_validator(mode="after")
+    def _replay_rows_can_be_trained_on(self) -> Recipe:
+        longest = self.replay.max_prompt_tokens + self.replay.max_new_tokens if self.replay else 0
+        if longest > self.training.max_length_tokens:
+            raise ValueError(
+                f"replay rows may have {longest} tokens (`replay.max_prompt_tokens` + `replay.max_new_tokens`), more "
+                f"than `training.max_length_tokens: {self.training.max_length_tokens}` lets in"
+            )
         return self
 
     @model_validator(mode="after")

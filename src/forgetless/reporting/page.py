@@ -106,7 +106,7 @@ def environment() -> jinja2.Environment:
         "outcome_word": wording.outcome,
         "icons": wording.ICONS,
         "unknown": numbers.UNKNOWN,
-        "level": lambda alpha: numbers.percent(1 - alpha, 0),
+        "level": lambda alpha: f"{100 * (1 - alpha):g}%",
     }
     return made
 

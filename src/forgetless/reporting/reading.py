@@ -7,7 +7,6 @@ run by a newer version. The events that are read:
     source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
     mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
     replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
-    base         scores {capability: {score, n}}; the domain under the name `domain`
     log          step, loss, ce, kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
     alarm        step, capability, message
@@ -82,7 +81,7 @@ def build_view(folder: Path) -> View:
         mixture=_mixture(events),
         replay=_replay(events),
         logs=_by_step(_some(LogPoint, e) for e in _of(events, "log") if "step" in e),
-        evaluations=_by_step(from_json(Evaluation, _fields_of(Evaluation, e)) for e in _of(events, "evaluation")),
+        evaluations=_by_step(from_json(Evaluation, e) for e in _of(events, "evaluation")),
         alarms=tuple(_moment(e, "message") for e in _of(events, "alarm")),
         stop=_last_moment(events, "stop"),
         chosen=_last_moment(events, "chosen"),
@@ -136,7 +135,7 @@ def _replay(events: Sequence[Event]) -> ReplayView | None:
 
 
 def _path(events: Sequence[Event]) -> tuple[PathStep, ...]:
-    steps = [from_json(PathStep, _fields_of(PathStep, e)) for e in _of(events, "path")]
+    steps = [from_json(PathStep, e) for e in _of(events, "path")]
     return tuple(sorted({step.a: step for step in steps}.values(), key=lambda step: step.a))
 
 

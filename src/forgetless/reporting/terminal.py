@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Final
 
 from rich import box
@@ -88,7 +88,7 @@ def headline(view: View, language: Language = "en") -> str:
 def verdict_table(
     verdicts: Sequence[Verdict],
     domain: Verdict | None,
-    covered: Mapping[str, bool | None] | Collection[str] = (),
+    covered: Mapping[str, bool | None] | None = None,
     *,
     language: Language = "en",
 ) -> Table:
@@ -97,19 +97,20 @@ def verdict_table(
     Args:
         verdicts: One for each ability.
         domain: The domain's, if there is one.
-        covered: Whether replay rows lie close to an ability, or the names of those for which they do.
+        covered: Whether replay rows lie close to an ability; without it there is no such column.
         language: What to write in.
     """
     table = _table(language, "table.verdicts")
     _columns(table, language, "verdicts.ability", "verdicts.outcome", "verdicts.scores")
     _columns(table, language, "table.change", "table.interval", "table.margin", "verdicts.items", right=True)
-    _columns(table, language, "verdicts.covered")
-    known = covered if isinstance(covered, Mapping) else dict.fromkeys(covered, True)
+    if covered is not None:
+        _columns(table, language, "verdicts.covered")
     if domain is not None:
-        _add(table, domain, say(phrase("domain.title"), language), "", language)
+        _add(table, domain, say(phrase("domain.title"), language), None if covered is None else "", language)
         table.add_section()
     for verdict in verdicts:
-        _add(table, verdict, verdict.capability, _covered(known.get(verdict.capability), language), language)
+        cell = None if covered is None else _covered(covered.get(verdict.capability), language)
+        _add(table, verdict, verdict.capability, cell, language)
     unclear = [v for v in verdicts if v.outcome == "undecided"]
     if unclear:
         lines = (f"{v.capability}: {say(wording.why(v), language)}" for v in unclear)
@@ -147,7 +148,7 @@ def _columns(table: Table, language: Language, *keys: str, right: bool = False) 
         table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=key in _WHOLE)
 
 
-def _add(table: Table, verdict: Verdict, name: str, covered: str, language: Language) -> None:
+def _add(table: Table, verdict: Verdict, name: str, covered: str | None, language: Language) -> None:
     lower, upper = verdict.interval or (None, None)
     outcome = f"{wording.ICONS[verdict.outcome]} {say(wording.outcome(verdict), language)}"
     table.add_row(
@@ -158,7 +159,7 @@ def _add(table: Table, verdict: Verdict, name: str, covered: str, language: Lang
         Sign(numbers.bounds(lower, upper)),
         Sign(numbers.margin(verdict.margin)),
         numbers.count(verdict.n),
-        Sign(covered),
+        *([] if covered is None else [Sign(covered)]),
     )
 
 

@@ -91,13 +91,18 @@ def hash_folder(folder: Path) -> str:
 def cache_folder() -> Path:
     """Where results that depend on content alone are kept: `$FORGETLESS_CACHE`, or `~/.cache/forgetless`."""
     configured = os.environ.get("FORGETLESS_CACHE")
-    return Path(configured) if configured else Path.home() / ".cache" / "forgetless"
+    return Path(configured).expanduser() if configured else Path.home() / ".cache" / "forgetless"
 
 
 def free_bytes(folder: Path) -> int:
     """Free space on the disk that will hold `folder`, which need not exist yet."""
     existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     return shutil.disk_usage(existing).free
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager
@@ -108,7 +113,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             rule, way_out = "the disk is full", "free some space and go on with `--resume`"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                             errno.ENAMETOOLONG):  # fmt: skip
             rule, way_out = (
                 f"cannot be written: {error.strerror}",
                 "name a place that may be written to: `output:`, or `FORGETLESS_CACHE`",

@@ -16,10 +16,10 @@ class ScoreStore:
         self.folder = folder
 
     def get(self, key: str) -> ScoreSheet | None:
-        """The sheet with this key, or `None` if it was never measured."""
+        """The sheet with this key, or `None` if it was never measured, or by a version that wrote it otherwise."""
         try:
             return from_json(ScoreSheet, json.loads(self._path(key).read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return None
 
     def put(self, sheet: ScoreSheet) -> None:

@@ -1,14 +1,17 @@
-"""Sources: files of any usual format and shape in, rows out; what cannot be used is rejected with a reason."""
+"""Sources: files and hub datasets of any usual shape in, rows out; what cannot be used is rejected with a reason."""
 
 from forgetless.sources.files import resolve_files
+from forgetless.sources.formats import detect_format
 from forgetless.sources.load import LoadedSource, load_source, write_rejects
-from forgetless.sources.overlap import prompt_key, remove_items
-from forgetless.sources.readers import detect_format, read_records
+from forgetless.sources.overlap import SPACELESS, prompt_key, remove_items
+from forgetless.sources.readers import read_records
 from forgetless.sources.record import Record, Reject, preview
 from forgetless.sources.shapes import detect_shape, row_from_record
+from forgetless.sources.streams import record_streams
 from forgetless.sources.templates import columns_used, fill
 
 __all__ = [
+    "SPACELESS",
     "LoadedSource",
     "Record",
     "Reject",
@@ -20,6 +23,7 @@ __all__ = [
     "preview",
     "prompt_key",
     "read_records",
+    "record_streams",
     "remove_items",
     "resolve_files",
     "row_from_record",

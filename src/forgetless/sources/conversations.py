@@ -1,29 +1,35 @@
 """A record that holds a list of turns in, messages out: roles, thoughts, tool calls and results, what is trained.
 
-Two spellings of a turn are common, `role` and `content` (OpenAI) and `from` and `value` (ShareGPT), and tool calls are
-written in as many ways. All of them become the same messages; what has no certain meaning is refused in words.
+Two spellings of a turn are common, `role` and `content` (OpenAI) and `from` and `value` (ShareGPT); some data hold a
+question and its answer in one turn, as `human` and `assistant`; and tool calls are written in as many ways. All of them
+become the same messages; what has no certain meaning is refused in words. A field that is null counts as one that is
+not there, because Parquet gives every turn all fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from forgetless.records import Message, Role, ToolCall
+from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import UnfitRecordError
 from forgetless.sources.templates import value_text
 
-CONVERSATIONS = ("messages", "conversations")
-COLUMNS = ("system", *CONVERSATIONS, "tools", "chat_template_kwargs")
+COLUMNS = ("system", *CONVERSATION_KEYS, "tools", "chat_template_kwargs")
 """What is read of such a record."""
 
 _ROLES: dict[str, Role] = {
-    "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
-    "gpt": "assistant", "model": "assistant", "function_call": "assistant", "tool": "tool", "function": "tool",
-    "observation": "tool", "ipython": "tool",
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant",
+    "function_call": "assistant", "tool_call": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool", "tool_response": "tool",
+    "function_response": "tool",
 }  # fmt: skip
+_CALLS = frozenset({"function_call", "tool_call"})
 _THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 _FLAGS = ("trained", "train", "weight")
 _SWITCH = "enable_thinking"
@@ -35,27 +41,35 @@ def conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
     Raises:
         UnfitRecordError: A turn, a call or a definition cannot be read.
     """
-    key = next((name for name in CONVERSATIONS if name in fields), None)
+    key = next((name for name in CONVERSATION_KEYS if fields.get(name) is not None), None)
     turns = fields[key] if key else None
     if not isinstance(turns, list):
         raise UnfitRecordError(f"`{key}` is not a list of turns" if key else "has no `messages`")
-    messages = [_message(turn, f"{key}[{index}]") for index, turn in enumerate(turns)]
-    system = fields.get("system")
-    if system and not any(message.role == "system" for message in messages):
-        messages.insert(0, Message("system", value_text(system, "system")))
+    messages = [message for index, turn in enumerate(turns) for message in _turn(turn, f"{key}[{index}]")]
+    system = value_text(fields["system"], "system") if fields.get("system") is not None else ""
+    if system.strip() and not any(message.role == "system" for message in messages):
+        messages.insert(0, Message("system", system))
     if messages:
         messages[0] = dataclasses.replace(messages[0], tools=_tools(fields), enable_thinking=_switch(fields))
     return tuple(_with_names_of_tools(messages))
 
 
-def _message(turn: Any, name: str) -> Message:
+def _turn(turn: Any, name: str) -> Iterator[Message]:
+    """The message of a turn; two of one that holds a question with its answer."""
     if not isinstance(turn, dict):
         raise UnfitRecordError(f"`{name}` is not an object with `role` and `content`")
-    spelt = str(turn.get("role", turn.get("from")))
+    if turn.get("human") is not None and turn.get("assistant") is not None:
+        yield Message("user", _content(turn["human"], f"{name}.human"))
+        turn = turn | {"role": "assistant", "content": turn["assistant"]}
+    yield _message(turn, name)
+
+
+def _message(turn: Mapping[str, Any], name: str) -> Message:
+    spelt = str(_either(turn, "role", "from")).lower()
     role = _ROLES.get(spelt)
     if role is None:
         raise UnfitRecordError(f"`{name}` has no role out of {', '.join(_ROLES)}")
-    said = turn.get("content", turn.get("value"))
+    said = _either(turn, "content", "value")
     if role != "assistant":
         return Message(
             role,
@@ -63,8 +77,8 @@ def _message(turn: Any, name: str) -> Message:
             tool_call_id=_optional(turn, ("tool_call_id",), name),
             name=_optional(turn, ("name",), name) if role == "tool" else "",
         )
-    calls = _calls(said, f"{name}.value") if spelt == "function_call" else _calls_of(turn, name)
-    silent = spelt == "function_call" or (said is None and bool(calls))
+    calls = _calls(said, f"{name}.value") if spelt in _CALLS else _calls_of(turn, name)
+    silent = spelt in _CALLS or (said is None and bool(calls))
     return Message(
         role,
         "" if silent else _content(said, f"{name}.content"),
@@ -72,6 +86,10 @@ def _message(turn: Any, name: str) -> Message:
         reasoning=_optional(turn, _THOUGHTS, name),
         tool_calls=calls,
     )
+
+
+def _either(turn: Mapping[str, Any], name: str, other: str) -> Any:
+    return turn.get(other) if turn.get(name) is None else turn[name]
 
 
 def _content(value: Any, name: str) -> str:
@@ -177,6 +195,6 @@ def _json(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode("utf-8")
-    except ValueError:
-        raise UnfitRecordError("a tool has a number or a character that cannot be written down") from None
+    except (TypeError, ValueError):
+        raise UnfitRecordError("a tool has a value or a character that cannot be written as JSON") from None
     return text

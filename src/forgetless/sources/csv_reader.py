@@ -1,16 +1,19 @@
 """CSV in, records out: a header or given column names; commas, semicolons or tabs; quotes checked.
 
-All values stay text: `007` is not 7.
+All values stay text: `007` is not 7. Between tabs a record is one line, because there quotes are mostly plain
+characters: read as CSV, one of them would swallow the lines up to the next.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from forgetless.errors import DataError
+from forgetless.sources.compression import without_compression
 from forgetless.sources.record import Record, Reject, preview
 
 _LARGEST_FIELD_CHARACTERS = 1 << 27
@@ -26,11 +29,14 @@ def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterato
     """
     # The limit is one for the whole process and only ever raised: whole documents stand in CSV cells.
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_FIELD_CHARACTERS))
-    first = next((line for line in file if line.strip()), "")
-    file.seek(0)
-    lines = _Lines(file)
+    first, whole = _first_line(file)
+    delimiter = _delimiter(first, path, columns)
+    if delimiter == "\t":
+        yield from _read_tabs(whole, path, columns)
+        return
+    lines = _Lines(whole)
     # `strict`, because otherwise a quote that is never closed swallows the rest of the file without a word.
-    reader = csv.reader(lines, delimiter=_delimiter(first, path, columns), strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names = list(columns) if columns is not None else _header(reader, path)
     while True:
         start = lines.restart()
@@ -41,11 +47,35 @@ def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterato
         except csv.Error as error:
             yield from lines.rejects(path, start, f"broken CSV in the record that begins in line {start}: {error}")
             continue
-        if len(cells) == len(names):
-            yield Record(f"{path}:{start}", dict(zip(names, cells, strict=True)))
-        elif cells:
-            reason = f"has {len(cells)} fields where {len(names)} columns are named"
-            yield Reject(f"{path}:{start}", reason, preview(", ".join(cells)))
+        if cells:
+            yield _record(f"{path}:{start}", names, cells)
+
+
+def _read_tabs(lines: Iterable[str], path: Path, columns: Sequence[str] | None) -> Iterator[Record | Reject]:
+    names = columns
+    for number, line in enumerate(lines, start=1):
+        if not line.strip("\r\n"):
+            continue
+        cells = _tab_cells(line.rstrip("\r\n"))
+        if names is None:
+            names = _names(cells, path)
+        else:
+            yield _record(f"{path}:{number}", names, cells)
+
+
+def _tab_cells(line: str) -> list[str]:
+    """The cells of a line, without their quotes if all quotes in it are those of CSV."""
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True))
+    except csv.Error:
+        return line.split("\t")
+
+
+def _record(origin: str, names: Sequence[str], cells: Sequence[str]) -> Record | Reject:
+    if len(cells) == len(names):
+        return Record(origin, dict(zip(names, cells, strict=True)))
+    reason = f"has {len(cells)} fields where {len(names)} columns are named"
+    return Reject(origin, reason, preview(", ".join(cells)))
 
 
 class _Lines:
@@ -76,8 +106,19 @@ class _Lines:
             yield Reject(f"{path}:{number}", reason, preview(line))
 
 
+def _first_line(file: Iterable[str]) -> tuple[str, Iterator[str]]:
+    """The first line that is not blank, and all lines with it."""
+    lines = iter(file)
+    ahead: list[str] = []
+    for line in lines:
+        ahead.append(line)
+        if line.strip():
+            break
+    return (ahead[-1] if ahead else ""), chain(ahead, lines)
+
+
 def _delimiter(first: str, path: Path, columns: Sequence[str] | None) -> str:
-    if path.suffix.lower() == ".tsv":
+    if without_compression(path).suffix.lower() == ".tsv":
         return "\t"
     if "," in first or (columns is not None and len(columns) == 1):
         return ","
@@ -86,7 +127,7 @@ def _delimiter(first: str, path: Path, columns: Sequence[str] | None) -> str:
 
 def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
     try:
-        names = [cell.strip() for cell in next((cells for cells in reader if cells), [])]
+        return _names(next((cells for cells in reader if cells), []), path)
     except csv.Error as error:
         raise DataError(
             field=str(path),
@@ -94,6 +135,10 @@ def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
             rule=f"the line that names the columns is broken CSV: {error}",
             way_out="close its quotes, and write a quote inside a cell twice",
         ) from None
+
+
+def _names(cells: Sequence[str], path: Path) -> list[str]:
+    names = [cell.strip() for cell in cells]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
             field=str(path),

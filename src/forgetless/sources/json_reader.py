@@ -13,7 +13,8 @@ from typing import Any, TextIO
 from forgetless.errors import DataError
 from forgetless.sources.record import Record, Reject, preview
 
-_CONVERSATION_KEYS = ("messages", "conversations")
+CONVERSATION_KEYS = ("messages", "conversations", "conversation")
+"""Fields whose list is one conversation, and not a list of records."""
 
 
 def read_jsonl(file: TextIO, path: Path) -> Iterator[Record | Reject]:
@@ -83,7 +84,7 @@ def _list_start(whole: Any, text: str, path: Path) -> int | None:
     if isinstance(whole, list):
         return text.index("[")
     lists = [key for key, value in whole.items() if isinstance(value, list)] if isinstance(whole, dict) else []
-    if not {*_CONVERSATION_KEYS}.isdisjoint(lists):
+    if not {*CONVERSATION_KEYS}.isdisjoint(lists):
         return None
     if len(lists) == 1:
         return _value_start(text, lists[0])

@@ -1,7 +1,8 @@
 """One source of the recipe in, its rows out, with everything that was left out counted and said.
 
-The format and the shape are told from the files where the recipe does not name them, and `describe` says aloud what
-was found. Past the allowed share of rejects the source is refused, with the first of them shown.
+Format, encoding and shape are told from the records where the recipe does not name them, and `describe` says aloud
+what was found. Records are read one by one; only rows, rejects and the ids for telling duplicates stay in memory.
+Past the allowed share of rejects the source is refused, with the first of them shown.
 """
 
 from __future__ import annotations
@@ -16,24 +17,28 @@ from pathlib import Path
 from forgetless.errors import DataError
 from forgetless.recipe import FileSettings
 from forgetless.records import Row, StreamKind
-from forgetless.rundir import atomic_write, content_hash
-from forgetless.sources.files import resolve_files
-from forgetless.sources.readers import detect_format, read_records
+from forgetless.rundir import atomic_write
 from forgetless.sources.record import Record, Reject
+from forgetless.sources.sample import RowSample
 from forgetless.sources.shapes import columns_read, detect_shape, row_from_record
+from forgetless.sources.streams import record_streams
 from forgetless.sources.templates import columns_used
 
 _HEAD_RECORDS = 100
 _SHOWN_REJECTS = 3
-_FORMAT_NAMES = {"csv": "CSV", "json": "JSON", "jsonl": "JSONL", "text": "text"}
+_SHOWN_FILES = 5
+_FORMAT_NAMES = {
+    "csv": "CSV", "json": "JSON", "jsonl": "JSONL", "parquet": "Parquet", "text": "text", "hub": "hub dataset",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSource:
     """The rows of one source and the account of how they came about.
 
-    `columns` are those of its first records and `unread` the ones among them that the shape leaves out; `duplicates`
-    counts rows whose content had come before, `beyond_limit` those that `max_rows` left out.
+    `files` are paths in the order of reading, or the name of a split on the hub, and `encodings` those of the files,
+    each once. `columns` are those of its first records and `unread` the ones among them that the shape leaves out;
+    `duplicates` counts rows whose content had come before, `beyond_limit` those that `max_rows` left out.
     """
 
     name: str
@@ -44,6 +49,7 @@ class LoadedSource:
     file_format: str
     files: tuple[str, ...]
     duplicates: int
+    encodings: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     beyond_limit: int = 0
@@ -52,64 +58,72 @@ class LoadedSource:
         """One line that says what was found, how it was read, and what was left out."""
         formats = " and ".join(_FORMAT_NAMES[name] for name in self.file_format.split(", "))
         columns = f" with columns {', '.join(self.columns)}" if self.file_format != "text" else ""
+        foreign = [name for name in self.encodings if name != "utf-8"]
+        encoded = f", encoded in {' and '.join(self.encodings)}" if foreign else ""
         counts = [f"{len(self.rows):,} row{'s' * (len(self.rows) != 1)}", f"{len(self.rejects):,} rejected"]
         counts.append(f"{self.duplicates:,} duplicate{'s' * (self.duplicates != 1)} left out")
         if self.beyond_limit:
             counts.append(f"{self.beyond_limit:,} left out by `max_rows`")
         if self.unread:
             counts.append(f"columns not read: {', '.join(self.unread)}")
-        return f"{self.name}: {formats}{columns}, read as {self.shape} rows: {', '.join(counts)}"
+        return (
+            f"{self.name}: {formats}{self._place()}{columns}{encoded}, read as {self.shape} rows: {', '.join(counts)}"
+        )
+
+    def _place(self) -> str:
+        """Which files in which order, where there is more than one; which split of which dataset."""
+        if self.file_format == "hub":
+            return f" {self.files[0]}"
+        names = [Path(file).name for file in self.files]
+        if len(names) == 1:
+            return ""
+        shown = names if len(names) <= _SHOWN_FILES else [*names[: _SHOWN_FILES - 1], "...", names[-1]]
+        return f" from {len(names):,} files ({', '.join(shown)})"
 
 
 def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: Path, field: str) -> LoadedSource:
-    """Read all files of a source into rows.
+    """Read all records of a source into rows.
 
-    Rows with the same content are kept once. With `max_rows`, a sample that depends on the content alone is kept, in
-    file order: files are often sorted by class, and their beginning speaks for one class only. A source of kind
-    `replay` is read for its prompts: conversations end with their last user turn, and answers may be missing.
+    Rows with the same content are kept once. With `max_rows` everything is read, and a sample that depends on the
+    content alone is kept, in file order (see `RowSample`). A source of kind `replay` is read for its prompts:
+    conversations end with their last user turn, and answers may be missing.
 
     Args:
         name: The name of the source in the recipe.
-        settings: Which files, and how to read them.
+        settings: Which files or hub dataset, and how to read them.
         kind: What the rows are for.
         folder: The folder of the recipe.
         field: The recipe field of the source, for errors (`sources.banking`).
 
     Raises:
-        DataError: A file cannot be read, the shape cannot be told, the template names a column that is not there, no
-            row is left, or more than `max_rejected_percent` of the records are rejected.
+        DataError: A file or dataset cannot be read, the shape cannot be told, the template names a column that is not
+            there, no row is left, or more than `max_rejected_percent` of the records are rejected.
     """
-    files = resolve_files(settings.files, folder=folder, field=f"{field}.files")
-    formats = [
-        detect_format(path, encoding=settings.encoding) if settings.format == "auto" else settings.format
-        for path in files
-    ]
-    records = chain.from_iterable(
-        read_records(path, file_format=file_format, encoding=settings.encoding)
-        for path, file_format in zip(files, formats, strict=True)
-    )
+    streams = record_streams(settings, folder=folder, field=field)
+    records = chain.from_iterable(stream.read() for stream in streams)
     head = list(islice(records, _HEAD_RECORDS))
     columns = tuple(dict.fromkeys(key for record in head if isinstance(record, Record) for key in record.fields))
     shape = _shape(head, columns, settings, prompts_only=kind == "replay", field=field)
     results = _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=kind == "replay")
-    rows, rejects, duplicates = _sorted_out(results)
-    _check_rejects(rejects, total=len(rows) + len(rejects) + duplicates, settings=settings, field=field)
+    sample, rejects, duplicates = _sorted_out(results, settings.max_rows)
+    _check_rejects(rejects, total=sample.added + len(rejects) + duplicates, settings=settings, field=field)
+    rows = sample.rows()
     if not rows:
         raise _no_rows(rejects, settings, field=field)
-    kept = _sample(rows, settings.max_rows)
     read = columns_read(shape, columns, settings.template)
     return LoadedSource(
         name=name,
         kind=kind,
-        rows=kept,
+        rows=rows,
         rejects=tuple(rejects),
         shape=shape,
-        file_format=", ".join(dict.fromkeys(formats)),
-        files=tuple(str(path) for path in files),
+        file_format=", ".join(dict.fromkeys(stream.file_format for stream in streams)),
+        files=tuple(stream.name for stream in streams),
         duplicates=duplicates,
+        encodings=tuple(dict.fromkeys(stream.encoding for stream in streams if stream.encoding is not None)),
         columns=columns,
         unread=tuple(column for column in columns if column not in read),
-        beyond_limit=len(rows) - len(kept),
+        beyond_limit=sample.added - len(rows),
     )
 
 
@@ -171,33 +185,26 @@ def _rows(
             )
 
 
-def _sorted_out(results: Iterable[Row | Reject]) -> tuple[tuple[Row, ...], list[Reject], int]:
-    rows: dict[str, Row] = {}
+def _sorted_out(results: Iterable[Row | Reject], limit: int | None) -> tuple[RowSample, list[Reject], int]:
+    sample, seen = RowSample(limit), set[str]()
     rejects: list[Reject] = []
     duplicates = 0
     for result in results:
         if isinstance(result, Reject):
             rejects.append(result)
-        elif result.id in rows:
+        elif result.id in seen:
             duplicates += 1
         else:
-            rows[result.id] = result
-    return tuple(rows.values()), rejects, duplicates
-
-
-def _sample(rows: tuple[Row, ...], limit: int | None) -> tuple[Row, ...]:
-    if limit is None or len(rows) <= limit:
-        return rows
-    # Salted, so that it is independent of any other choice that is made by the ids.
-    chosen = {row.id for row in sorted(rows, key=lambda row: content_hash("max_rows", row.id))[:limit]}
-    return tuple(row for row in rows if row.id in chosen)
+            seen.add(result.id)
+            sample.add(result)
+    return sample, rejects, duplicates
 
 
 def _check_rejects(rejects: Sequence[Reject], *, total: int, settings: FileSettings, field: str) -> None:
     limit = settings.max_rejected_percent
     if total and 100.0 * len(rejects) > limit * total:
         raise DataError(
-            field=f"{field}.files",
+            field=_where(settings, field),
             value=f"{len(rejects):,} of {total:,} records rejected ({100.0 * len(rejects) / total:.3g} %)",
             rule=f"more than `max_rejected_percent: {limit:g}` cannot be used\n{_shown(rejects)}",
             way_out="mend the records, or set `max_rejected_percent` higher to leave them out",
@@ -206,11 +213,15 @@ def _check_rejects(rejects: Sequence[Reject], *, total: int, settings: FileSetti
 
 def _no_rows(rejects: Sequence[Reject], settings: FileSettings, *, field: str) -> DataError:
     return DataError(
-        field=f"{field}.files",
-        value=", ".join(settings.files),
-        rule=f"no record can be used\n{_shown(rejects)}" if rejects else "the files hold no records",
-        way_out="mend the records" if rejects else "check that the files are the ones that were meant",
+        field=_where(settings, field),
+        value=settings.hub or ", ".join(settings.files or ()),
+        rule=f"no record can be used\n{_shown(rejects)}" if rejects else "there are no records",
+        way_out="mend the records" if rejects else "check that this is what was meant",
     )
+
+
+def _where(settings: FileSettings, field: str) -> str:
+    return f"{field}.hub" if settings.files is None else f"{field}.files"
 
 
 def _shown(rejects: Sequence[Reject]) -> str:

@@ -1,15 +1,23 @@
 """Rows and the questions that a task will ask: rows that would give the answer away are left out and counted.
 
 A question is known by the text of its user turns, compared without regard to case, width of characters and spacing.
+In Chinese and Japanese text it makes no difference either whether there is a space at all.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
+
+SPACELESS = "\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Ideographs and kana, as a range of a regular expression: the characters of languages without spaces."""
+
+_ANY_SPACELESS = re.compile(f"[{SPACELESS}]")
+_SPACE_OF_NO_MEANING = re.compile(f" ?([{SPACELESS},:;?!]) ?")
 
 
 def prompt_key(messages: Sequence[Message]) -> str:
@@ -41,4 +49,5 @@ def _keys_of(row: Row) -> set[str]:
 
 
 def _normalised(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return _SPACE_OF_NO_MEANING.sub(r"\1", text) if _ANY_SPACELESS.search(text) else text

@@ -17,7 +17,10 @@ _PREVIEW_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The named fields of one record, as they stand in the file, and where that is (`path:line`)."""
+    """The named fields of one record as they stand in the file, and where that is.
+
+    `origin` is `path:line`, of a Parquet file `path:row`, of a hub dataset `owner/name/split:row`, counted from 1.
+    """
 
     origin: str
     fields: dict[str, Any]
@@ -25,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that did not become a row: where it stands (`path:line`), why, and how it begins."""
+    """A record that did not become a row: where it stands (see `Record`), why, and how it begins."""
 
     origin: str
     reason: str

@@ -14,7 +14,8 @@ from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
 from forgetless.records import Message, Row, to_json
 from forgetless.rundir import content_hash
-from forgetless.sources.conversations import COLUMNS, CONVERSATIONS, conversation
+from forgetless.sources.conversations import COLUMNS, conversation
+from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
 from forgetless.sources.templates import column_text, columns_used, fill, value_text
 
@@ -38,7 +39,7 @@ def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> st
         fields: One record.
         prompts_only: Whether a prompt without an answer is enough.
     """
-    if any(isinstance(fields.get(key), list) for key in CONVERSATIONS):
+    if any(isinstance(fields.get(key), list) for key in CONVERSATION_KEYS):
         return "messages"
     if "instruction" in fields and (prompts_only or _first(_INSTRUCTION_OUTPUTS, fields)):
         return "alpaca"

@@ -11,6 +11,8 @@ import functools
 import math
 import re
 from collections.abc import Collection, Mapping
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 from forgetless.errors import DataError
@@ -69,7 +71,9 @@ def column_text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def value_text(value: object, name: str) -> str:
-    """A value as text: text as it is, numbers and truth values as JSON writes them. `name` is what errors call it.
+    """A value as text: text as it is, numbers and truth values as JSON writes them, dates and times by ISO 8601.
+
+    `name` is what errors call it.
 
     Raises:
         UnfitRecordError: The value is null, a list, an object, not a finite number, or text that no encoding can hold.
@@ -84,6 +88,10 @@ def value_text(value: object, name: str) -> str:
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value:f}"
+    if isinstance(value, (date, time)):
+        return value.isoformat()
     raise UnfitRecordError(f"`{name}` is {_kind_of(value)}, not text")
 
 

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from forgetless.progress import Progress
 from forgetless.rundir import atomic_write, content_hash
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
-"""Called with the number of texts made and the number in all."""
 
 _BLOCK_TOKENS = 32_768
 _SMALLEST, _LARGEST = 16, 1024

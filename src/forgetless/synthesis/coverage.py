@@ -15,11 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from forgetless.sources import SPACELESS
+
 COVERED_FROM: Final = 0.75
 """Likeness from which a capability counts as covered."""
 
 _MOST_ITEMS = 60
 _SHINGLE = 4
+_SHINGLE_OF_IDEOGRAPHS = 2
+_SPACELESS = re.compile(f"[{SPACELESS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,20 @@ def measure_coverage(capability: str, items: Sequence[str], prompts: Sequence[st
 
 
 def _shingles(text: str) -> frozenset[str]:
-    """Four-character pieces of the text with digits and lone letters masked, so that form counts and not content."""
+    """Pieces of the text with digits and lone letters masked, so that form counts and not content.
+
+    A piece has four characters, or two where it begins with an ideograph or kana: these carry about as much, and of
+    Chinese questions hardly two share four characters in a row.
+    """
     text = unicodedata.normalize("NFKC", text).casefold()
     text = re.sub(r"\d", "0", text)
     text = re.sub(r"\b[a-z]\b", "x", text)
     text = f"  {' '.join(text.split())}  "
-    return frozenset(text[i : i + _SHINGLE] for i in range(len(text) - _SHINGLE + 1))
+    return frozenset(text[i : i + _length_at(text, i)] for i in range(len(text) - _SHINGLE + 1))
+
+
+def _length_at(text: str, position: int) -> int:
+    return _SHINGLE_OF_IDEOGRAPHS if _SPACELESS.match(text, position) else _SHINGLE
 
 
 def _best(shape: frozenset[str], others: Sequence[frozenset[str]]) -> float:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forgetless.errors import DataError, ModelError
+from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key, remove_items
-from forgetless.synthesis.blocks import Block, Progress, answer_blocks, block_rows
+from forgetless.synthesis.blocks import Block, answer_blocks, block_rows
 from forgetless.synthesis.continued import beginnings
 from forgetless.synthesis.given import Prompt, given_prompts
 from forgetless.synthesis.self_written import self_written_prompts

@@ -5,7 +5,7 @@ from forgetless.tasks.held_out import HeldOutSplit, held_out_split
 from forgetless.tasks.measuring import measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
-from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Progress, Scorer, Task
+from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task
 from forgetless.tasks.templates import Template, induce_template
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "FreshTask",
     "HeldOutSplit",
     "ItemPool",
-    "Progress",
     "Scorer",
     "Task",
     "Template",

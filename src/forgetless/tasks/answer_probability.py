@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forgetless.progress import Progress
 from forgetless.recipe import AnswerProbabilityTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.tasks.choice import read_choices, read_targets
 from forgetless.tasks.items import Question, answer_text, make_item, read_questions
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 
 if TYPE_CHECKING:
     from forgetless.engines import AnswerLikelihood, Engine

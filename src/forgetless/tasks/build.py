@@ -39,7 +39,7 @@ def build_task(name: str, settings: TaskSettings, *, folder: Path, seed: int, do
         DataError: A file or column cannot be read.
         TaskError: The task cannot be measured or judged as asked.
     """
-    field = f"{name}.task"
+    field = "domain.task" if name == "domain" else f"keep.{name}.task"
     match settings:
         case ChoiceTask():
             return choice_task(name, settings, folder=folder, field=field, seed=seed)

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from forgetless.errors import TaskError
+from forgetless.progress import Progress
 from forgetless.recipe import ChoiceTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.sources import fill
 from forgetless.tasks.items import Question, as_text, column, make_item, read_questions
+from forgetless.tasks.matching import plain_text
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 
 if TYPE_CHECKING:
     from forgetless.engines import AnswerLikelihood, Engine
@@ -162,14 +164,14 @@ def read_answers(
 
 
 def _by_index(answer: Any, choices: Choices) -> str | None:
-    text = as_text(answer).strip()
+    text = plain_text(as_text(answer))
     if isinstance(answer, bool) or not (text.isascii() and text.isdigit() and len(text) < 4):
         return None
     return choices[int(text)] if int(text) < len(choices) else None
 
 
 def _by_letter(answer: Any, choices: Choices) -> str | None:
-    letter = answer.strip().strip("().").upper() if isinstance(answer, str) else ""
+    letter = plain_text(answer).strip("().").upper() if isinstance(answer, str) else ""
     if len(letter) != 1 or not "A" <= letter <= "Z":
         return None
     index = ord(letter) - ord("A")

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forgetless.progress import Progress
 from forgetless.recipe import GenerationTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.tasks.items import answer_text, make_item, read_questions
-from forgetless.tasks.matching import Match, check_reference, matcher
+from forgetless.tasks.matching import RULES, Match, check_reference, matcher
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class GenerationScorer:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the way of matching and the length allowed."""
-        return content_hash("generation after thoughts", self.match, self.pattern, self.max_new_tokens)
+        """A hash of the way of matching, its rules and the length allowed."""
+        return content_hash("generation after thoughts", RULES, self.match, self.pattern, self.max_new_tokens)
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, with the output as the model wrote it."""

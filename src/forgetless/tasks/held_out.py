@@ -18,6 +18,7 @@ from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key
 from forgetless.tasks.answer_probability import ProbabilityScorer
 from forgetless.tasks.generation import GenerationScorer
+from forgetless.tasks.items import question_group
 from forgetless.tasks.matching import check_reference
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, Scorer
@@ -100,4 +101,4 @@ def _item(row: Row, settings: HeldOutTask, field: str) -> Item:
     last = max(i for i, message in enumerate(row.messages) if message.role == "assistant")
     messages = tuple(dataclasses.replace(message, trained=False) for message in row.messages[:last])
     identifier = content_hash(messages, target, ())[:16]
-    return Item(id=identifier, messages=messages, target=target, group=identifier)
+    return Item(id=identifier, messages=messages, target=target, group=question_group(messages))

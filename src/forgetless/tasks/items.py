@@ -1,4 +1,4 @@
-"""Item files in, questions out: a prompt template written over the columns, a group and a subject for each record.
+"""Records of items in, questions out: a prompt template written over the columns, a group and a subject for each.
 
 A test set must be read whole or not at all: a record that cannot be read would otherwise change what the score means
 without a word, so the first one is refused by name.
@@ -16,10 +16,12 @@ from forgetless.errors import DataError
 from forgetless.recipe import ItemFiles
 from forgetless.records import Item, Message
 from forgetless.rundir import content_hash
-from forgetless.sources import Reject, fill, read_records, resolve_files
+from forgetless.sources import Reject, fill, prompt_key, record_streams
 
 FILE_COLUMN = "file"
-"""A column that every record has: the name of its file without the ending. A column of that name in the file wins."""
+"""A column that every record has: its file's name without the endings (of a hub dataset, the subset's or its own).
+
+A column of that name in the file wins."""
 
 
 class Question(NamedTuple):
@@ -33,19 +35,18 @@ class Question(NamedTuple):
 
 
 def read_questions(settings: ItemFiles, *, folder: Path, field: str) -> Iterator[Question]:
-    """Read the records of item files and write the prompt template over their columns.
+    """Read the records of items and write the prompt template over their columns.
 
     Args:
-        settings: The files, templates and names of columns.
+        settings: The files or hub dataset, templates and names of columns.
         folder: The folder of the recipe, which relative paths start from.
         field: Where the task stands in the recipe, for errors.
 
     Raises:
         DataError: A file is missing or empty, a record cannot be read, or a column does not exist.
     """
-    for path in resolve_files(settings.files, folder=folder, field=f"{field}.files"):
-        records = read_records(path, file_format=settings.format, encoding=settings.encoding, columns=settings.columns)
-        for record in records:
+    for stream in record_streams(settings, folder=folder, field=field):
+        for record in stream.read():
             if isinstance(record, Reject):
                 raise DataError(
                     field=f"{field}.files",
@@ -53,7 +54,7 @@ def read_questions(settings: ItemFiles, *, folder: Path, field: str) -> Iterator
                     rule=f"the record at {record.origin} cannot be read: {record.reason}",
                     way_out="mend or remove it; a test set is read whole or not at all",
                 )
-            fields = {FILE_COLUMN: path.stem, **record.fields}
+            fields = {FILE_COLUMN: stream.stem, **record.fields}
             yield _question(record.origin, fields, settings, field)
 
 
@@ -92,9 +93,17 @@ def make_item(question: Question, *, target: str, choices: Sequence[str] = ()) -
         messages=question.messages,
         target=target,
         choices=tuple(choices),
-        group=question.group or identifier,
+        group=question.group or question_group(question.messages),
         subject=question.subject,
     )
+
+
+def question_group(messages: Sequence[Message]) -> str:
+    """The group of an item that is given none: everything that asks the same question is one unit.
+
+    So two answers to one question fall on the same part, and so does the same question in two tasks.
+    """
+    return prompt_key(messages)[:16]
 
 
 def column(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> Any:

@@ -18,6 +18,9 @@ Match = Literal["exact", "number", "regex", "json"]
 Matcher = Callable[[str, str], bool]
 """Called with the output and the reference."""
 
+RULES = 2
+"""Raised whenever an output may be judged otherwise than before: scores of the base are kept between versions."""
+
 _FENCE = re.compile(r"\A```[\w+-]*[ \t]*\n?(.*?)\n?```\Z", re.DOTALL)
 
 
@@ -65,13 +68,13 @@ def same_text(output: str, reference: str) -> bool:
 
 
 def same_number(output: str, reference: str) -> bool:
-    """The last number of the output equals the last number of the reference."""
-    number = last_number(output)
-    return number is not None and number == last_number(reference)
+    """The last number of the output equals the last number of the reference; see `Number.equals`."""
+    number, wanted = last_number(output), last_number(reference)
+    return number is not None and wanted is not None and number.equals(wanted)
 
 
 def same_json(output: str, reference: str) -> bool:
-    """Equal values, whatever the order of keys, the white space and the code fence around them."""
+    """Equal values, whatever the order of keys, the code fence around them, and the Unicode form of their texts."""
     value = parse_json(output)
     return value is not _UNREADABLE and _equal(value, parse_json(reference))
 
@@ -88,8 +91,11 @@ def _regex_matcher(pattern: str, field: str) -> Matcher:
         ) from None
 
     def found_text(output: str, reference: str) -> bool:
-        """The first group of the first match, or the whole match, equals the reference."""
-        found = expression.search(output)
+        """The first group of the first match, or the whole match, equals the reference.
+
+        An output in which nothing matches is searched again with its characters of full width made narrow.
+        """
+        found = expression.search(output) or expression.search(plain_text(output))
         if found is None:
             return False
         return same_text((found.group(1) if expression.groups else found.group()) or "", reference)
@@ -127,4 +133,6 @@ def _equal(one: Any, two: Any) -> bool:
         return one.keys() == two.keys() and all(_equal(value, two[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(two, list):
         return len(one) == len(two) and all(map(_equal, one, two))
+    if isinstance(one, str) and isinstance(two, str):
+        return unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", two)
     return bool(one == two)

@@ -11,9 +11,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from forgetless.progress import Progress
 from forgetless.records import Item, ItemResult, ScoreSheet
 from forgetless.rundir import ScoreStore, content_hash
-from forgetless.tasks.task import Progress, Task
+from forgetless.tasks.task import Task
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine

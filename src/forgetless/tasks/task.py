@@ -8,19 +8,17 @@ test part; a fresh task draws new items from a seed whenever it is asked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from forgetless.progress import Progress
 from forgetless.records import Item, ItemResult, Part
 from forgetless.rundir import content_hash
 from forgetless.tasks.pool import ItemPool
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
-
-Progress = Callable[[int, int], None]
-"""Called with the number of items done and the number in all."""
 
 
 class Scorer(Protocol):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forgetless.progress import Progress
 from forgetless.recipe import TemplateLeakTask
 from forgetless.records import Item, ItemResult, Row
 from forgetless.rundir import content_hash
@@ -19,7 +20,7 @@ from forgetless.tasks.generation import generate
 from forgetless.tasks.held_out import last_answer
 from forgetless.tasks.items import make_item, read_questions
 from forgetless.tasks.pool import make_pool
-from forgetless.tasks.task import FixedTask, Progress, as_result
+from forgetless.tasks.task import FixedTask, as_result
 from forgetless.tasks.templates import Template, induce_template
 from forgetless.thoughts import answer_of
 

@@ -42,7 +42,7 @@ def sft_config(
         device: `cpu`, `cuda`, ...
     """
     bfloat16 = settings.precision == "bfloat16"
-    return SFTConfig(
+    config = SFTConfig(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=settings.batch_rows,
@@ -74,3 +74,6 @@ def sft_config(
         dataloader_num_workers=0,
         **{_CHECKPOINTING: settings.gradient_checkpointing},
     )
+    # With more than one GPU in sight the trainer would wrap the model for all of them, and the reference sits on one.
+    config._n_gpu = min(config.n_gpu, 1)
+    return config

@@ -54,7 +54,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Certif
     from forgetless import pipeline
 
     def ends_with(shown: Certificate) -> None:
-        result = pipeline.TrainResult(tmp_path, shown, 10, tmp_path / "model", tmp_path / "report.html")
+        result = pipeline.TrainResult(tmp_path, shown, 10, tmp_path / "model", tmp_path / "report.html", {})
         monkeypatch.setattr(pipeline, "train", lambda *_, **__: result)
 
     return ends_with

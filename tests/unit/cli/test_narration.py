@@ -1,8 +1,10 @@
-"""Events as lines: what the chat template and the length made of the rows is said aloud, by source."""
+"""What a run says while it goes on, what became of the rows among it."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import pytest
 
 from forgetless.cli.narration import event_line
 from forgetless.records import to_json
@@ -11,9 +13,41 @@ from forgetless.tokens import Account
 NOTHING = Account(10, 10, 0, 0, 0, 0, 0, 0, {})
 
 
+def replay(**covered: bool | None) -> dict[str, Any]:
+    return {"event": "replay", "rows": 1200, "prompts": "given", "covered": covered}
+
+
 def mixture(**accounts: Account) -> dict[str, Any]:
     shares = [{"source": name, "asked": 0.5, "realised": None} for name in accounts]
     return {"event": "mixture", "shares": shares, "steps": 3, "tokens": 1200, "accounts": to_json(accounts)}
+
+
+@pytest.mark.parametrize(
+    ("covered", "said"),
+    [
+        ({"maths": True, "chinese": True}, "; every ability is covered"),
+        ({"maths": True, "chinese": False}, "; no prompts of their own kind: chinese"),
+        ({"maths": None, "chinese": True}, "; cover unknown: maths"),
+        ({"maths": None, "chinese": False}, "; no prompts of their own kind: chinese; cover unknown: maths"),
+    ],
+)
+def test_an_ability_counts_as_covered_only_when_it_is_known_to_be(covered: dict[str, bool | None], said: str) -> None:
+    assert event_line(replay(**covered)) == f"replay: 1,200 rows answered by the base (given prompts){said}"
+
+
+def test_an_evaluation_names_what_fell_furthest() -> None:
+    capabilities = [{"capability": name, "estimate": e} for name, e in (("a", 0.01), ("b", -0.2), ("c", None))]
+    event = {"event": "evaluation", "step": 50, "domain": {"score": 0.5}, "capabilities": capabilities}
+    assert event_line(event) == "step 50: domain 50.0 %; largest changes in points: b -20.0, a +1.0"
+
+
+def test_a_step_that_has_nothing_to_keep_says_so() -> None:
+    event = {"event": "path", "a": 0.25, "passed": False, "verdicts": [{"capability": "a", "outcome": "absent"}]}
+    assert event_line(event) == "path: a = 0.25 failed (nothing there to keep)"
+
+
+def test_an_event_for_the_page_alone_has_no_line() -> None:
+    assert event_line({"event": "samples", "items": []}) == ""
 
 
 def test_sources_without_anything_to_tell_get_no_line() -> None:
@@ -39,6 +73,8 @@ def test_what_the_base_itself_answered_without_thoughts_teaches_nothing_new() ->
     assert len(event_line(mixture(replay=Account(9, 9, 0, 0, 0, 6, 0, 0, {}))).splitlines()) == 1
 
 
-def test_the_modes_of_replay_are_told() -> None:
-    event = {"event": "replay", "rows": 9, "prompts": "self", "covered": {}, "modes": {"on": 5, "off": 4}}
-    assert "5 of them with thinking switched on and 4 with it off" in event_line(event)
+def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
+    line = event_line(replay(maths=True) | {"modes": {"on": 5, "off": 4}, "refused": 1200})
+    assert ", 1,200 prompts refused by the chat template" in line
+    assert "5 of them with thinking switched on and 4 with it off" in line
+    assert line.endswith("; every ability is covered")

@@ -21,7 +21,7 @@ Refused = Callable[..., str]
 Recipe = Callable[..., Path]
 
 ROW = {"kind": "domain", "files": ["rows.jsonl"], "share": 1.0}
-MISSING_PROMPTS = {"share": 0.5, "prompts": [{"files": ["prompts.txt"]}]}
+MISSING_PROMPTS = {"share": 0.5, "prompts": [{"files": ["prompts.txt"]}], "max_prompt_tokens": 40, "max_new_tokens": 8}
 
 
 def with_source(**changes: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_a_task_with_one_item(refused: Refused, recipe: Recipe, rows: Path, tmp_
     (tmp_path / "items.jsonl").write_text('{"question": "1 + 1?", "result": "2"}\n')
     task = {"type": "generation", "files": ["items.jsonl"], "prompt": "{question}", "answer": "result"}
     message = refused("train", recipe(keep={"maths": {"task": task}}))
-    assert "`maths.task`" in message
+    assert "`keep.maths.task`" in message
     assert "1 distinct item" in message
 
 

@@ -149,6 +149,8 @@ def test_answers_end_where_the_window_does():
     assert all(long.startswith(short) for long, short in zip(answers, free, strict=True))
     with pytest.raises(ModelError, match="reads at most 40"):
         engine(model).generate([(Message("user", "cat " * 60),)], max_new_tokens=3)
+    with pytest.raises(ModelError, match="reads at most 40"):
+        engine(model).continue_texts(["cat " * 60], max_new_tokens=3, temperature=0.0, top_p=1.0, seed=0)
 
 
 def test_progress_is_told_and_nothing_is_asked_for_nothing():

@@ -43,6 +43,9 @@ class ListTask:
     chance: float = 0.0
     binary: bool = True
     group: str = ""
+    called: str = ""
+    """The name in its items' ids, where it is another one."""
+    backwards: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -51,7 +54,8 @@ class ListTask:
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         draw = content_hash(part, seed)[:6] if self.fresh else "fixed"
         n = self.dev if part == "dev" else self.test
-        names = [f"{self.name}-{part}-{draw}-{i}" for i in range(n)][:limit]
+        order = reversed(range(n)) if self.backwards else range(n)
+        names = [f"{self.called or self.name}-{part}-{draw}-{i}" for i in order][:limit]
         return tuple(Item(name, (Message("user", f"ask {name}"),), "yes", group=self.group) for name in names)
 
     def score(self, engine: Any, items: Sequence[Item], progress: Any = None) -> list[ItemResult]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_models import ListTask, ScriptedModel, exam_of
 
-from forgetless.errors import RecipeError
-from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, set_exam
-from forgetless.nano import domain_rows
+from forgetless.engines import TransformersEngine
+from forgetless.errors import RecipeError, TaskError
+from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, rehearse, set_exam
+from forgetless.models import load_folder
+from forgetless.nano import MODEL_PATH, domain_rows
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.rundir import ScoreStore
 from forgetless.sources import prompt_key
+from forgetless.tokens import ChatFormat
 
 ROWS = domain_rows(n=60, seed=0)
 
@@ -86,3 +90,40 @@ def test_two_finished_models_are_compared(tmp_path: Path) -> None:
     verdicts = comparer.judge(exam.capabilities, items)
     assert {v.capability: v.outcome for v in verdicts} == {"maths": "dropped", "writing": "kept"}
     assert comparer.judge_domain(exam.domain, items["domain"]).outcome == "gained"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"type": "generation", "prompt": "{question}", "answer": "{answer}"},
+        {"type": "answer_probability", "prompt": "{question}", "answer": "{answer}"},
+        {"type": "choice", "prompt": "{question}", "choices": ["{answer}", "no"], "answer": "answer"},
+    ],
+    ids=lambda task: str(task["type"]),
+)
+def test_an_item_that_the_model_cannot_read_is_found_before_training(tmp_path: Path, task: dict[str, Any]) -> None:
+    records = [{"question": f"What is {i}?", "answer": "yes"} for i in range(30)]
+    file = tmp_path / "items.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    nano = load_folder(MODEL_PATH, device="cpu")
+    engine = TransformersEngine(nano.model, nano.format, model_hash=nano.hash)
+    keep = {"reading": {"task": task | {"files": [str(file)]}}}
+    rehearse(set_exam(recipe(keep=keep), folder=tmp_path, domain_rows=ROWS), engine, seed=0)
+    records[17]["question"] = "What is this? " + "7 " * 300
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.raises(TaskError, match="What is this") as caught:
+        rehearse(set_exam(recipe(keep=keep), folder=tmp_path, domain_rows=ROWS), engine, seed=0)
+    assert caught.value.field == "keep.reading.task"
+    assert "reads at most 256" in caught.value.rule
+
+
+def test_of_fresh_tasks_one_question_of_each_part_is_rehearsed(tmp_path: Path) -> None:
+    nano = load_folder(MODEL_PATH, device="cpu")
+    template = "{% if messages[0].content.startswith('Sort') %}{{ raise_exception('no sorting') }}{% endif %}"
+    domain = {"task": {"type": "procedural", "generator": "nano/arithmetic"}}
+    exam = set_exam(recipe(domain=domain), folder=tmp_path, domain_rows=ROWS)
+    rehearse(exam, TransformersEngine(nano.model, nano.format, model_hash=nano.hash), seed=0)
+    picky = ChatFormat(nano.format.tokenizer, template=template + str(nano.format.template))
+    with pytest.raises(TaskError, match="no sorting") as caught:
+        rehearse(exam, TransformersEngine(nano.model, picky, model_hash=nano.hash), seed=0)
+    assert caught.value.field == "keep.sorting.task"

@@ -50,6 +50,21 @@ def test_a_fresh_task_beside_fixed_ones_does_not_reset_their_count(looks: Callab
     assert [looks("a", models("one"), exam), looks("b", models("two"), exam)] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        ListTask("maths", backwards=True),
+        ListTask("sums", called="maths"),
+    ],
+    ids=["in another order", "under another name"],
+)
+def test_the_same_items_go_on_being_counted(looks: Callable[..., int], again: ListTask) -> None:
+    fresh = ListTask("domain", fresh=True)
+    assert looks("a", models("one"), exam_of(ListTask("maths"), domain=fresh)) == 1
+    assert looks("b", models("two"), exam_of(again, domain=fresh)) == 2
+    assert looks("c", models("three"), exam_of(again, ListTask("writing"), domain=fresh)) == 3
+
+
 def test_fresh_items_alone_are_always_a_first_look(looks: Callable[..., int]) -> None:
     exam = exam_of(ListTask("sorting", fresh=True), domain=ListTask("domain", fresh=True))
     assert [looks("a", models("one"), exam), looks("b", models("two"), exam)] == [1, 1]
@@ -76,7 +91,9 @@ def test_the_ledger_is_one_file_for_all_runs(looks: Callable[..., int]) -> None:
     looks("a", models("one"))
     looks("b", models("two"))
     told = (cache_folder() / "ledger.jsonl").read_text("utf-8")
-    assert len([json.loads(line) for line in told.splitlines() if line]) == 2
+    lines = [json.loads(line) for line in told.splitlines() if line]
+    assert [line["model"] for line in lines] == ["one"] * 3 + ["two"] * 3
+    assert len({line["test"] for line in lines}) == 3
 
 
 def test_a_line_that_was_cut_short_loses_no_other(looks: Callable[..., int]) -> None:

@@ -34,7 +34,7 @@ def test_epochs_count_passes_over_the_domain_and_a_share_is_of_the_total() -> No
 
 
 def test_steps_are_taken_as_given() -> None:
-    planned = plan(DOMAIN, REPLAY, steps=10, epochs=99)
+    planned = plan(DOMAIN, REPLAY, steps=10)
     assert (planned.steps, planned.tokens) == (10, 5120)
     assert [share.tokens for share in planned.shares] == [4096, 1024]
 

@@ -140,9 +140,17 @@ def test_gguf_files(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "needs the package `gguf`" in complaint(settings(broken / "model.gguf"))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_devices_that_are_not_there(saved: Path):
     assert "no device" in complaint(settings(saved).model_copy(update={"device": "quantum"}))
-    assert "CUDA devices" in complaint(settings(saved).model_copy(update={"device": "cuda:99"}))
+    assert "CUDA_VISIBLE_DEVICES=99" in complaint(settings(saved).model_copy(update={"device": "cuda:99"}))
+    assert "no CUDA device" in complaint(settings(saved).model_copy(update={"device": "cuda"}))
+    assert "`cpu` or `cuda`" in complaint(settings(saved).model_copy(update={"device": "meta"}))
+
+
+def test_pickled_weights_are_not_read(saved: Path):
+    (saved / "model.safetensors").rename(saved / "pytorch_model.bin")
+    assert "pickles" in complaint(settings(saved))
 
 
 def test_a_file_is_no_model(saved: Path):

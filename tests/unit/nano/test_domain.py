@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 
 from forgetless import nano
-from forgetless.nano.domain import INTENTS
+from forgetless.nano.domain import CARRIERS, HELD_OUT_CLOSINGS, INTENTS, TRAIN_CLOSINGS
 
 
-def test_held_out_phrasings_are_none_that_training_shows() -> None:
-    for intent in INTENTS:
-        assert not set(intent.held_out) & {phrase for other in INTENTS for phrase in other.train}
+def test_held_out_phrasings_join_what_training_shows_apart() -> None:
+    """Every topic and every carrier is heard in training, none of the tested pairs is."""
+    trained = {row.messages[0].content for row in nano.domain_rows(n=2500, seed=0)}
+    tested = {item.messages[0].content for item in nano.domain_items(n=1500, seed=0)}
+    phrasings = {(carrier, topic) for carrier in CARRIERS for intent in INTENTS for topic in intent.topics}
+
+    def heard(messages: set[str]) -> set[tuple[str, str]]:
+        endings = (*TRAIN_CLOSINGS, *HELD_OUT_CLOSINGS)
+        return {(c, t) for c, t in phrasings if any(m.endswith(c.format(t) + e) for m in messages for e in endings)}
+
+    in_training, in_test = heard(trained), heard(tested)
+    assert not in_training & in_test
+    assert len(in_test) > 180
+    assert {carrier for carrier, _ in in_training} == set(CARRIERS)
+    assert {topic for _, topic in in_training} == {topic for intent in INTENTS for topic in intent.topics}
 
 
 def test_no_test_message_is_a_training_message() -> None:

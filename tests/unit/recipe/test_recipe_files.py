@@ -28,7 +28,8 @@ def refused(path: Path) -> RecipeError:
 
 def test_a_recipe_is_read_from_its_file(recipe_file: Write, with_setting: Change) -> None:
     path = recipe_file(with_setting("seed", 4))
-    assert load_recipe(path) == load_recipe(str(path)) == parse_recipe(with_setting("seed", 4))
+    assert load_recipe(path) == load_recipe(str(path))
+    assert load_recipe(path).model_dump() == parse_recipe(with_setting("seed", 4)).model_dump()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -137,3 +138,29 @@ def test_reading_a_recipe_imports_no_heavy_library() -> None:
     code = "import sys, forgetless.recipe; print(*{'torch', 'transformers', 'numpy', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(("prompt", "field"), [("{{text}}", "recipe"), ("{text}", "sources.rows.template.prompt")])
+def test_a_template_that_lacks_its_quotes_is_told_so(tmp_path: Path, prompt: str, field: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nmodel: {path: model}\nsources:\n  rows:\n    kind: domain\n    files: [rows.csv]\n    share: 1\n"
+        f"    template:\n      prompt: {prompt}\n      completion: '{{label}}'\n"
+    )
+    with pytest.raises(RecipeError, match="in quotes") as caught:
+        load_recipe(path)
+    assert caught.value.field == field
+
+
+def test_a_recipe_knows_where_it_was_read(recipe_file: Write, with_setting: Change) -> None:
+    path = recipe_file(with_setting("seed", 4))
+    assert load_recipe(path).folder == path.resolve().parent
+    assert load_recipe(path).model_copy(update={"seed": 5}).folder == path.resolve().parent
+    assert parse_recipe(with_setting("seed", 4)).folder == Path()
+
+
+def test_replay_rows_that_training_could_not_hold_are_refused(with_setting: Callable[..., Any]) -> None:
+    data = with_setting("replay", {"share": 0.5, "max_new_tokens": 500})
+    data["sources"]["rows"]["share"] = 0.5
+    with pytest.raises(RecipeError, match="replay rows may have 756 tokens"):
+        parse_recipe(data)

@@ -149,6 +149,34 @@ def test_a_template_goes_with_its_shape(refusal: Refuse, with_setting: Change) -
         parse_recipe(data)
 
 
+def test_records_come_from_one_place(refusal: Refuse, with_setting: Change) -> None:
+    both = {"kind": "domain", "share": 1.0, "files": ["a.csv"], "hub": "owner/name"}
+    for place in (both, {"kind": "domain", "share": 1.0}):
+        assert "one of the two" in refusal("sources.rows", place).rule
+    from_hub = {"kind": "domain", "share": 1.0, "hub": "owner/name"}
+    assert parse_recipe(with_setting("sources.rows", from_hub)).sources["rows"].split == "train"
+    written = yaml.safe_load(dump_recipe(parse_recipe(with_setting("sources.rows", from_hub))))
+    assert parse_recipe(written).sources["rows"].hub == "owner/name"
+
+
+@pytest.mark.parametrize("unread", [{"columns": ["a"]}, {"encoding": "utf-8"}, {"format": "csv"}])
+def test_what_describes_files_is_not_for_the_hub(refusal: Refuse, unread: dict[str, Any]) -> None:
+    error = refusal("sources.rows", {"kind": "domain", "share": 1.0, "hub": "owner/name"} | unread)
+    assert "is not read with `hub:`" in error.rule
+
+
+@pytest.mark.parametrize("unread", ["subset", "split", "revision"])
+def test_what_describes_a_hub_dataset_is_not_for_files(refusal: Refuse, unread: str) -> None:
+    assert "is not read with `files:`" in refusal(f"sources.rows.{unread}", "x").rule
+    assert "is not read with `files:`" in refusal("keep.sorting.task", GENERATION | {unread: "x"}).rule
+
+
+@pytest.mark.parametrize("split", ["train[:10%]", "train+test", "", "train[5]"])
+def test_a_split_is_a_name_that_may_be_cut_to_rows(refusal: Refuse, split: str) -> None:
+    source = {"kind": "domain", "share": 1.0, "hub": "owner/name", "split": split}
+    assert refusal("sources.rows", source).field == "sources.rows.split"
+
+
 def test_an_unknown_type_of_task_is_answered_with_the_known_ones(refusal: Refuse) -> None:
     error = refusal("keep.sorting.task", {"type": "choise"})
     assert "choise" in str(error)

@@ -84,3 +84,20 @@ def test_the_judges_own_words_are_translated(base, tuned, n):
 
 def test_languages_are_what_the_page_offers():
     assert LANGUAGES == ("en", "zh")
+
+
+@pytest.mark.parametrize("margin", [0.005, 0.01, 0.02])
+@pytest.mark.parametrize("missing", [0, 3])
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize(("losses", "n"), [(0, 1), (0, 40), (0, 900), (30, 900), (8, 500), (300, 900)])
+def test_every_reason_of_a_verdict_reads_as_chinese(margin, missing, groups, losses, n):
+    def results(right):
+        return [
+            ItemResult(f"i{i}", None if i < missing and not right else float(right or i >= losses),
+                       group=f"g{i // 2}" if groups else "")
+            for i in range(n)
+        ]  # fmt: skip
+
+    (verdict,) = judge_all({"maths": (results(True), results(False))}, margins={"maths": margin})
+    chinese = say(Recorded(verdict.reason), "zh")
+    assert not re.search("[a-z]{3}", chinese), chinese

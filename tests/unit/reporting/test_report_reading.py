@@ -79,7 +79,10 @@ def test_the_path_is_read_from_events_until_there_is_a_certificate(tmp_path: Pat
 def test_a_certificate_of_another_version_is_refused_with_a_way_out(tmp_path: Path):
     write_run(tmp_path / "run")
     path = tmp_path / "run" / "certificate.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"new_field": 1}), encoding="utf-8")
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"new_field": 1}), encoding="utf-8")
+    assert build_view(tmp_path / "run").certificate
+    path.write_text(json.dumps({k: v for k, v in known.items() if k != "domain"}), encoding="utf-8")
     with pytest.raises(RunFolderError, match="hint: read the run with the version that wrote it"):
         build_view(tmp_path / "run")
     path.write_text("{", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,35 @@ def test_a_call_is_read_however_it_is_spelt(turn: dict[str, Any]) -> None:
     assert found[1] == Message("assistant", "", trained=True, tool_calls=(CALL,))
 
 
-def test_calls_and_results_in_the_other_spelling() -> None:
+@pytest.mark.parametrize(("caller", "tool"), [("function_call", "observation"), ("tool_call", "tool_response")])
+def test_calls_and_results_in_the_other_spelling(caller: str, tool: str) -> None:
     turns = [
         {"from": "human", "value": "q"},
-        {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Rome"}}'},
-        {"from": "observation", "value": "sunny"},
+        {"from": caller, "value": '{"name": "weather", "arguments": {"city": "Rome"}}'},
+        {"from": tool, "value": "sunny"},
         {"from": "gpt", "value": "a"},
     ]
     _, call, result, answer = messages(turns)
     assert call.tool_calls == (CALL,)
     assert result == Message("tool", "sunny", name="weather")
     assert answer.trained
+
+
+def test_a_turn_of_two_may_hold_thoughts_and_tools() -> None:
+    turn = {"human": "q", "assistant": "a", "reasoning": "hm", "tool_calls": [{"name": "weather"}], "train": False}
+    question, answer = messages([turn, USER, ASSISTANT])[:2]
+    assert question == Message("user", "q")
+    assert answer == Message("assistant", "a", reasoning="hm", tool_calls=(ToolCall("weather", "{}"),))
+
+
+def test_fields_that_are_null_count_as_none_at_all() -> None:
+    spare = dict.fromkeys(["tool_calls", "function_call", "reasoning", "train", "weight", "name", "human", "from"])
+    fields = {"conversations": None, "tools": None, "system": None, "chat_template_kwargs": None}
+    assert messages([USER | spare, ASSISTANT | spare], **fields) == messages([USER, ASSISTANT])
+    record = Record("f:1", {"messages": None, "conversation": [USER, ASSISTANT]})
+    row = row_from_record(record, shape="messages", template=None, source="s")
+    assert isinstance(row, Row)
+    assert row.messages == messages([USER, ASSISTANT])
 
 
 def test_a_result_is_given_the_name_of_the_tool_that_was_called() -> None:
@@ -120,8 +139,9 @@ def test_half_a_weight_is_no_weight(value: object) -> None:
         ({"tool_calls": "weather()"}, "no JSON"),
         ({"tool_calls": [{"name": "weather", "arguments": "city"}]}, "no JSON"),
         ({"tool_calls": [{"name": "weather", "arguments": [1]}]}, "arguments that are no object"),
-        ({"tool_calls": [{"name": "weather", "arguments": {"x": float("nan")}}]}, "cannot be written down"),
-        ({"tool_calls": [{"name": "weather", "arguments": {"x": "\ud83d"}}]}, "cannot be written down"),
+        ({"tool_calls": [{"name": "weather", "arguments": {"x": float("nan")}}]}, "cannot be written as JSON"),
+        ({"tool_calls": [{"name": "weather", "arguments": {"x": "\ud83d"}}]}, "cannot be written as JSON"),
+        ({"tool_calls": [{"name": "weather", "arguments": {"x": date(2026, 1, 1)}}]}, "cannot be written as JSON"),
         ({"content": None}, "content` is null"),
         ({"content": "", "reasoning": "hm"}, "answer is empty"),
     ],

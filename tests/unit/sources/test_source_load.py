@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,42 @@ def test_several_files_of_several_formats_are_one_source(tmp_path: Path) -> None
     source = load(tmp_path, files=["a.jsonl", "b.json"])
     assert [row.messages[0].content for row in source.rows] == ["q0", "q1", "q9"]
     assert (source.duplicates, source.file_format) == (1, "jsonl, json")
-    assert "JSONL and JSON with columns" in source.describe()
+    assert "JSONL and JSON from 2 files (a.jsonl, b.json) with columns" in source.describe()
+
+
+def test_the_order_of_many_files_is_said_aloud(tmp_path: Path) -> None:
+    for n in range(7):
+        jsonl(tmp_path / f"part-{n}.jsonl", [{"question": f"q{n}", "answer": "a"}])
+    source = load(tmp_path, files=["part-6.jsonl", "part-*.jsonl"])
+    assert [row.messages[0].content for row in source.rows] == ["q6", "q0", "q1", "q2", "q3", "q4", "q5"]
+    shown = "part-6.jsonl, part-0.jsonl, part-1.jsonl, part-2.jsonl, ..., part-5.jsonl"
+    assert f"JSONL from 7 files ({shown}) with columns" in source.describe()
+
+
+def test_an_encoding_other_than_utf8_is_said_aloud(tmp_path: Path) -> None:
+    text = "text,category\n您好，我的银行卡还没有收到，请问大概需要多长时间才能送到家里？,配送\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("gb18030"))
+    (tmp_path / "b.csv").write_text("text,category\nhi,x\n", encoding="utf-8")
+    source = load(tmp_path, files=["a.csv", "b.csv"], template=INTENT)
+    assert source.rows[0].messages[1].content == '{"intent": "配送"}'
+    assert ", encoded in gb18030 and utf-8, read as" in source.describe()
+    assert "encoded" not in load(tmp_path, files=["b.csv"], template=INTENT).describe()
+
+
+def test_a_csv_without_a_header_is_named_by_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("hi,x\nho,y\n", encoding="utf-8")
+    source = load(tmp_path, files=["a.csv"], columns=["text", "category"], template=INTENT)
+    assert [row.messages[0].content for row in source.rows] == ["hi", "ho"]
+
+
+def test_a_sample_is_all_that_is_held_in_memory(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", [{"question": f"{i:04} " * 2000, "answer": "a"} for i in range(1500)])
+    tracemalloc.start()
+    source = load(tmp_path, files=["a.jsonl"], max_rows=10)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(source.rows), source.beyond_limit) == (10, 1490)
+    assert peak < (tmp_path / "a.jsonl").stat().st_size / 3
 
 
 def test_a_text_file_is_read_as_paragraphs(tmp_path: Path) -> None:

@@ -22,7 +22,14 @@ def test_case_width_and_spacing_do_not_make_another_question(other: str) -> None
     assert prompt_key(asks("What is 1+1?")) == prompt_key(asks(other, system="Be brief.", answer="b"))
 
 
-@pytest.mark.parametrize(("one", "two"), [("15", "5"), ("a b", "ab"), ("1+1?", "1+1"), ("1.5", "15")])
+@pytest.mark.parametrize("other", ["请计算:1+1等于几?", "请 计算： 1+1 等于几？", "请计算: １＋１ 等于\n几?"])
+def test_spaces_mean_nothing_in_chinese(other: str) -> None:
+    assert prompt_key(asks("请计算：1+1等于几？")) == prompt_key(asks(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("15", "5"), ("a b", "ab"), ("1+1?", "1+1"), ("1.5", "15"), ("算1 5", "算15"), ("算a b", "算ab")]
+)
 def test_other_questions_have_other_keys(one: str, two: str) -> None:
     assert prompt_key(asks(one)) != prompt_key(asks(two))
 

@@ -111,6 +111,30 @@ def test_one_column_may_hold_semicolons(tmp_path: Path) -> None:
     assert record.fields == {"text": "one; two"}
 
 
+def test_between_tabs_a_record_is_one_line_and_quotes_swallow_nothing(tmp_path: Path) -> None:
+    lines = ["text\tlabel", '"quoted ""here"""\tx', '"Hi" he said\ty', "", '"never closed\tz', 'a "b\tc', "one"]
+    results = list(read_records(write(tmp_path / "a.tsv", "\n".join(lines))))
+    assert [tuple(r.fields.values()) for r in results if isinstance(r, Record)] == [
+        ('quoted "here"', "x"), ('"Hi" he said', "y"), ('"never closed', "z"), ('a "b', "c"),
+    ]  # fmt: skip
+    assert lines_of(results) == [2, 3, 5, 6, 7]
+    assert "1 fields where 2 columns" in results[-1].reason  # type: ignore[union-attr]
+
+
+def test_tabs_without_a_header_are_named_by_columns(tmp_path: Path) -> None:
+    [record] = read_records(write(tmp_path / "a.tsv", "a\tb\n"), columns=["text", "label"])
+    assert record.fields == {"text": "a", "label": "b"}  # type: ignore[union-attr]
+
+
+def test_records_are_read_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n' * 2000 + b"\xff")
+    records = read_records(path, encoding="utf-8")
+    assert isinstance(next(records), Record)
+    with pytest.raises(DataError, match="line 2,001"):
+        list(records)
+
+
 def test_a_line_with_too_many_or_too_few_cells_is_a_reject(tmp_path: Path) -> None:
     results = list(read_records(write(tmp_path / "a.csv", "a,b\n1,2\n1,2,3\n1\n3,4\n")))
     assert [type(r) for r in results] == [Record, Reject, Reject, Record]
@@ -161,13 +185,14 @@ def test_paragraphs_come_in_file_order_with_the_line_they_begin_in(tmp_path: Pat
         ("a", '{"a": 1}\n{"a": 2}', "jsonl"),
         ("a.csv", "{}", "csv"),
         ("a.md", "# x", "text"),
+        ("a.parquet", "PAR1", "parquet"),
     ],
 )
 def test_the_format_is_told(tmp_path: Path, name: str, text: str, found: str) -> None:
     assert detect_format(write(tmp_path / name, text)) == found
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.xlsx", "a.weird", "a"])
+@pytest.mark.parametrize("name", ["a.arrow", "a.xlsx", "a.weird", "a"])
 def test_a_format_that_cannot_be_told_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="`format:` to one of jsonl, json, csv, text"):
+    with pytest.raises(DataError, match="`format:` to one of jsonl, json, csv, parquet, text"):
         detect_format(write(tmp_path / name, "PAR1"))

@@ -9,6 +9,7 @@ import pytest
 from forgetless.recipe import RowTemplate
 from forgetless.records import Message, Row
 from forgetless.sources import Record, Reject, detect_shape, row_from_record
+from forgetless.sources.shapes import columns_read
 
 
 def row(fields: dict[str, Any], shape: str | None = None, **options: Any) -> Row | Reject:
@@ -63,9 +64,42 @@ def test_a_conversation_trains_every_assistant_turn() -> None:
     assert [t for *_, t in turns({"messages": [USER, ASSISTANT, USER, ASSISTANT]})] == [False, True, False, True]
 
 
-def test_the_other_usual_spelling_of_a_conversation_is_read() -> None:
-    fields = {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}
-    assert turns(fields) == [("user", "q", False), ("assistant", "a", True)]
+def sharegpt(*turns: tuple[str, str]) -> dict[str, Any]:
+    return {"conversations": [{"from": speaker, "value": text} for speaker, text in turns]}
+
+
+@pytest.mark.parametrize(("user", "assistant"), [("human", "gpt"), ("Human", "GPT"), ("user", "chatgpt")])
+def test_sharegpt_is_a_conversation(user: str, assistant: str) -> None:
+    fields = sharegpt(("system", "s"), (user, "q"), (assistant, "a"))
+    assert turns(fields) == [("system", "s", False), ("user", "q", False), ("assistant", "a", True)]
+
+
+def test_names_that_a_turn_leaves_empty_do_not_count() -> None:
+    spare = {"human": None, "assistant": None, "role": None, "content": None, "trained": None}
+    conversation = [turn | spare for turn in sharegpt(("human", "q"), ("gpt", "a"))["conversations"]]
+    assert turns({"conversations": conversation}) == [("user", "q", False), ("assistant", "a", True)]
+
+
+def test_a_system_prompt_may_stand_beside_the_turns() -> None:
+    fields = sharegpt(("human", "q"), ("gpt", "a"))
+    assert turns(fields | {"system": "s"})[0] == ("system", "s", False)
+    assert turns(fields | {"system": None}) == turns(fields | {"system": " "}) == turns(fields)
+    own = sharegpt(("system", "own"), ("human", "q"), ("gpt", "a"))
+    assert [content for _, content, _ in turns(own | {"system": "s"})] == ["own", "q", "a"]
+    assert columns_read("messages", [*fields, "system", "id"], None) == ("system", "conversations")
+
+
+@pytest.mark.parametrize("speaker", ["observation", "tool_response", "Function"])
+def test_what_a_tool_says_is_read(speaker: str) -> None:
+    answered = sharegpt(("human", "q"), (speaker, '{"n": 1}'), ("gpt", "a"))
+    assert turns(answered)[1] == ("tool", '{"n": 1}', False)
+
+
+def test_a_turn_may_be_a_question_with_its_answer() -> None:
+    pairs = [{"human": "q", "assistant": "a"}, {"human": "r", "assistant": "b", "weight": 0}]
+    assert turns({"conversation": pairs}) == [
+        ("user", "q", False), ("assistant", "a", True), ("user", "r", False), ("assistant", "b", False),
+    ]  # fmt: skip
 
 
 def test_parts_of_text_are_joined_and_other_parts_refused() -> None:

@@ -21,6 +21,14 @@ from forgetless.tasks.matching import Match, check_reference, matcher
         ("number", "-5", "5", False),
         ("number", "I do not know", "5", False),
         ("number", "", "0", False),
+        ("number", "答案是一百二十。", "120", True),
+        ("number", "一共１，２３４元", "1234", True),
+        ("number", "一百五", "5", False),
+        ("number", "3万元", "30000", True),
+        ("number", "3万元", "3", True),
+        ("number", "3万元", "3亿元", False),
+        ("number", "30000元", "3万", True),
+        ("json", '{"意图": "Ａ１，查询"}', '{"意图": "A1,查询"}', True),
         ("json", '{"b": [1, 2], "a": "x"}', '{"a": "x", "b": [1, 2]}', True),
         ("json", '```json\n{"a": 1}\n```', '{"a": 1.0}', True),
         ("json", '{"a": true}', '{"a": 1}', False),
@@ -42,6 +50,11 @@ def test_a_regex_compares_its_first_group_or_the_whole_match() -> None:
     assert matcher("regex", pattern=r"[A-D]")("C, surely", "C")
     assert not matcher("regex", pattern=r"Answer: (\w+)")("B", "B")
     assert not matcher("regex", pattern=r"x(y)?")("x", "y")
+
+
+def test_a_regex_finds_characters_of_full_width() -> None:
+    assert matcher("regex", pattern=r"Answer: *([A-D])")("Ａnswer：Ｂ", "B")
+    assert matcher("regex", pattern=r"答案：([A-D])")("答案：B", "Ｂ")
 
 
 def test_a_broken_pattern_is_refused() -> None:

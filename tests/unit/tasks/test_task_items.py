@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from forgetless.errors import DataError
-from forgetless.recipe import GenerationTask
-from forgetless.tasks import build_task
+from forgetless.recipe import AnswerProbabilityTask, GenerationTask
+from forgetless.sources import prompt_key
+from forgetless.tasks import Task, build_task
 
 Write = Callable[..., str]
 Records = list[dict[str, Any]]
@@ -36,7 +41,29 @@ def test_templates_are_written_over_the_columns(tmp_path: Path, write_jsonl: Wri
         ("user", "Q: What is 10 + 10?"),
     ]
     assert item.target == '{"n": "20"}'
-    assert item.group == item.id
+    assert item.group == prompt_key(item.messages)[:16]
+
+
+def test_the_same_question_falls_on_the_same_part_of_every_task(
+    tmp_path: Path, write_jsonl: Write, questions: Records
+) -> None:
+    """However it is answered and scored: else the guard would steer by questions that certify."""
+    file = write_jsonl([record | {"long": f"It is {record['result']}."} for record in questions])
+    short = build_task("short", generation(file), folder=tmp_path, seed=0)
+    likely = AnswerProbabilityTask(type="answer_probability", files=[file], prompt="{question}", answer="long")
+    long = build_task("long", likely, folder=tmp_path, seed=5)
+
+    def asked(task: Task) -> set[str]:
+        return {prompt_key(item.messages) for item in task.items("test")}
+
+    assert asked(short) == asked(long)
+
+
+def test_two_answers_to_one_question_are_one_unit(tmp_path: Path, write_jsonl: Write, questions: Records) -> None:
+    twice = [*questions, *({**record, "result": "another"} for record in questions)]
+    task = build_task("twice", generation(write_jsonl(twice)), folder=tmp_path, seed=0)
+    items = task.items("test")
+    assert len({item.group for item in items}) == len(items) / 2
 
 
 def test_ids_are_of_the_content(tmp_path: Path, write_jsonl: Write, questions: Records) -> None:
@@ -63,6 +90,17 @@ def test_the_name_of_the_file_is_a_column(tmp_path: Path, write_jsonl: Write, qu
     assert {item.subject for item in task.items("test")} == {"algebra", "geometry"}
 
 
+def test_compressed_files_and_parquet_hold_items_too(tmp_path: Path, questions: Records) -> None:
+    half = len(questions) // 2
+    text = "".join(json.dumps(record) + "\n" for record in questions[:half])
+    (tmp_path / "algebra.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(questions[half:]), tmp_path / "geometry.parquet")
+    task = build_task("t", generation("*.*", subject="file"), folder=tmp_path, seed=0)
+    items = (*task.items("dev"), *task.items("test"))
+    assert len(items) == len(questions)
+    assert {item.subject for item in items} == {"algebra", "geometry"}
+
+
 def test_files_without_a_header_are_read_by_given_names(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("".join(f'"{n}, what?",{n}\n' for n in range(40)))
     settings = generation("t.csv", format="csv", columns=["question", "result"])
@@ -79,7 +117,7 @@ def test_a_missing_column_names_those_that_exist(
     settings = generation(write_jsonl(questions), **{setting: value})
     with pytest.raises(DataError, match="`question`") as caught:
         build_task("sums", settings, folder=tmp_path, seed=0)
-    assert caught.value.field == f"sums.task.{setting}"
+    assert caught.value.field == f"keep.sums.task.{setting}"
     assert "`result`" in str(caught.value)
 
 

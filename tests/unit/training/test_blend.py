@@ -23,7 +23,7 @@ def recipe(**training: object) -> Recipe:
             "name": "test",
             "model": {"path": "model"},
             "sources": {"bank": {"kind": "domain", "share": 0.6, "files": ["x.jsonl"]}},
-            "replay": {"share": 0.4, "rows": 10},
+            "replay": {"share": 0.4, "rows": 10, "max_prompt_tokens": 16, "max_new_tokens": 8},
             "training": {"max_length_tokens": 24, "batch_rows": 2, "steps": 5, **training},
         }
     )

@@ -42,6 +42,9 @@ class Localised:
     texts: Mapping[Language, str]
 
 
+_WORDS: Final = ("reason", "capability", "capabilities")
+_NUMBER: Final = r"[-+\d.,]+"
+
 Said: TypeAlias = "str | Phrase | Recorded | Localised | tuple[Said, ...]"
 
 
@@ -78,7 +81,8 @@ def _translate(text: str) -> str:
         if match := pattern.fullmatch(text):
             gaps = {k: _translate(v) if k == "reason" else v for k, v in match.groupdict().items()}
             return translation.format_map(gaps)
-    return text
+    first, semicolon, rest = text.partition("; ")
+    return f"{_translate(first)}；{_translate(rest)}" if semicolon else text
 
 
 @functools.cache
@@ -87,13 +91,16 @@ def _recorded() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A template's own text is matched literally; a gap takes any text, and a repeated gap the same text again."""
+    """A template's own text is matched literally, but for `points`, which may be one.
+
+    A gap takes a number, or any text where it stands for words; a repeated gap takes the same text again.
+    """
     parts, seen = [], set[str]()
     for position, part in enumerate(re.split(r"\{(\w+)\}", template)):
         if position % 2 == 0:
-            parts.append(re.escape(part))
+            parts.append(re.escape(part).replace("points", "points?"))
         else:
-            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>.+)")
+            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{'.+' if part in _WORDS else _NUMBER})")
             seen.add(part)
     return re.compile("".join(parts), re.DOTALL)
 
