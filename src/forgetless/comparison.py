@@ -69,9 +69,9 @@ def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[R
 
 
 def _model_settings(model: ModelSettings | str | Path, recipe: Recipe | ComparisonRecipe) -> ModelSettings:
-    """A bare path is one from here, not from the recipe, and is loaded the way the recipe loads its own model."""
+    """A bare path is one from here, not from the recipe; it is loaded and asked the way the recipe's own model is."""
     if isinstance(model, ModelSettings):
         return model
-    way = {"dtype", "device", "trust_remote_code"}
+    way = {"dtype", "device", "trust_remote_code", "template", "chat_template_kwargs"}
     settings = recipe.model.model_dump(include=way) if isinstance(recipe, Recipe) else {}
     return ModelSettings(path=str(Path(model).resolve() if Path(model).exists() else model), **settings)

@@ -26,6 +26,7 @@ from forgetless.stages import (
     engine_of,
     keep_manifest,
     keep_recipe,
+    keep_rejects,
     load_sources,
     replay_rows,
     rows_to_train_on,
@@ -88,6 +89,7 @@ def train(
         rows = rows_to_train_on(sources, exam, recipe, run)
         replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
         blended = blend(rows, replay, base.format, recipe=recipe)
+        keep_rejects(sources, run, blended)
         tell_mixture(blended, blended.plan.shares, run)
         check_disk(base, blended, recipe, run)
 

@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 T = typing.TypeVar("T")
@@ -20,17 +20,47 @@ StreamKind = Literal["domain", "general", "replay", "text"]
 Outcome = Literal["kept", "dropped", "undecided", "absent", "gained", "not_gained"]
 Part = Literal["dev", "test"]
 
+_IF_SET: Final = {"if_set": True}
+"""Marks a field that JSON data leaves out while it has its default, so that hashes from before it came stay as they
+were."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the assistant makes. `arguments` is a JSON object, as text; `id` is what a result may refer to."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation.
+    """One turn of a conversation. A conversation is nothing but its messages, so nothing of it is lost on the way.
 
-    `trained` says whether the loss covers this turn; it is only ever true for the assistant's turns.
+    Attributes:
+        role: Who speaks.
+        content: What is said; empty where the assistant only calls tools.
+        trained: Whether the loss covers this turn; only ever true for the assistant's turns.
+        reasoning: The thoughts before what the assistant says.
+        tool_calls: The calls that the assistant makes.
+        tool_call_id: The call that this result of a tool answers.
+        name: The tool that this result comes from.
+        tools: Definitions of the tools that may be called, each a JSON object as text. They hold for the whole
+            conversation, whichever message carries them; `sources` gives them to the first.
+        enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
+            leaves it to the recipe and the template.
     """
 
     role: Role
     content: str
     trained: bool = False
+    reasoning: str = field(default="", metadata=_IF_SET)
+    tool_calls: tuple[ToolCall, ...] = field(default=(), metadata=_IF_SET)
+    tool_call_id: str = field(default="", metadata=_IF_SET)
+    name: str = field(default="", metadata=_IF_SET)
+    tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
+    enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +240,10 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, (str, int)):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = [
+            f for f in dataclasses.fields(value) if "if_set" not in f.metadata or getattr(value, f.name) != f.default
+        ]
+        return {f.name: to_json(getattr(value, f.name)) for f in fields}
     if isinstance(value, dict):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
-from forgetless.sources import LoadedSource, load_source, remove_items, write_rejects
+from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
@@ -73,7 +73,7 @@ def rows_to_train_on(
     sources: Sequence[LoadedSource], exam: Exam, recipe: Recipe, run: RunFolder
 ) -> dict[str, tuple[Row, ...]]:
     """Every source's rows less those that the exam asks about; rejects are kept in a file (rule 14)."""
-    write_rejects(run.path / "rejects.jsonl", sources)
+    keep_rejects(sources, run)
     asked, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
     rows = {}
     for source in sources:
@@ -83,6 +83,14 @@ def rows_to_train_on(
                          rows=len(rows[source.name]), rejected=len(source.rejects), duplicates=source.duplicates,
                          held_out=len(source.rows) - len(kept), asked=removed, describe=source.describe())  # fmt: skip
     return rows
+
+
+def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend | None = None) -> None:
+    """Write down every record that did not become a row, and every row that cannot be trained on, with the reason."""
+    unread = [(source.name, reject) for source in sources for reject in source.rejects]
+    left_out = blended.rejects if blended else {}
+    untrained = [(name, Reject(r.origin, r.reason, r.preview)) for name, rows in left_out.items() for r in rows]
+    write_rejects(run.path / "rejects.jsonl", [*unread, *untrained])
 
 
 def replay_rows(
@@ -100,11 +108,11 @@ def replay_rows(
     replay = self_replay(engine, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
                          exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
                          progress=progress("self-replay"))  # fmt: skip
-    prompts = [next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
+    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
     run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
-                     duplicates=replay.duplicates, empty=replay.dropped_empty,
-                     prompts="self" if recipe.replay.prompts == "self" else "given",
+                     duplicates=replay.duplicates, refused=replay.refused, empty=replay.dropped_empty,
+                     prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
     return replay.rows
@@ -137,7 +145,8 @@ def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder)
     """Write down what each source is asked to give, or gave."""
     run.append_event("mixture", shares=shares, steps=blended.plan.steps, tokens=blended.plan.tokens,
                      fingerprint=blended.stream.fingerprint,
-                     rejected={name: len(r) for name, r in blended.rejects.items()})  # fmt: skip
+                     rejected={name: len(r) for name, r in blended.rejects.items()},
+                     accounts=blended.accounts)  # fmt: skip
 
 
 def train_under_guard(

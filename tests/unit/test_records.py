@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgetless import records
-from forgetless.records import Certificate, ItemResult, Message, Row, ScoreSheet, Verdict, from_json, to_json
+from forgetless.records import Certificate, ItemResult, Message, Row, ScoreSheet, ToolCall, Verdict, from_json, to_json
 
 RECORDS = sorted(
     (kind for kind in vars(records).values() if dataclasses.is_dataclass(kind)), key=lambda kind: kind.__name__
@@ -121,3 +121,20 @@ def test_records_import_nothing_heavy() -> None:
     code = "import sys, forgetless.records; print(*(m for m in sys.modules if m.startswith('forgetless.')))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert loaded == ["forgetless.records"]
+
+
+def test_what_a_message_has_gained_is_written_only_where_it_is_set() -> None:
+    plain = Message("user", "hi")
+    assert to_json(plain) == {"role": "user", "content": "hi", "trained": False}
+    rich = Message(
+        "assistant",
+        "",
+        True,
+        reasoning="hm",
+        tool_calls=(ToolCall("f", "{}", "1"),),
+        tools=("{}",),
+        enable_thinking=False,
+    )
+    assert from_json(Message, json.loads(json.dumps(to_json(rich)))) == rich
+    assert from_json(Message, to_json(plain)) == plain
+    assert len({rich, plain}) == 2

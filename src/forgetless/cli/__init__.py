@@ -71,7 +71,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        app()
+        app(prog_name="forgetless")
     except (UserError, NonFiniteLossError) as error:
         _complain(error)
         sys.exit(error.exit_code)

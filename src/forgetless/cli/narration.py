@@ -23,6 +23,10 @@ def _source(e: Event) -> str:
 
 def _replay(e: Event) -> str:
     line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
+    if e.get("refused"):
+        line += f", {e['refused']:,} prompts refused by the chat template"
+    if e.get("modes"):
+        line += f", {e['modes']['on']:,} of them with thinking switched on and {e['modes']['off']:,} with it off"
     for said, value in (("no prompts of their own kind", False), ("cover unknown", None)):
         names = [name for name, covered in e["covered"].items() if covered is value]
         line += f"; {said}: {', '.join(names)}" if names else ""
@@ -36,9 +40,29 @@ def _mixture(e: Event) -> str:
             f"{name} {_percent(share)} ({tokens:,} tokens)" for name, share, tokens in given
         )
     shares = ", ".join(f"{s['source']} {100 * s['asked']:.0f} %" for s in e["shares"])
-    rejected = sum(e["rejected"].values())
-    left_out = f"; {rejected:,} rows too long or without an answer" if rejected else ""
-    return f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps{left_out}"
+    told = [f"  {name}: {line}" for name, account in e.get("accounts", {}).items() for line in _account(name, account)]
+    return "\n".join([f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps", *told])
+
+
+def _account(name: str, a: Mapping[str, Any]) -> list[str]:
+    """What the chat template and the length made of the rows of a source, where it is worth a line."""
+    lines = [f"left out {_rows(n)}: {reason}" for reason, n in a["rejected"].items()]
+    if a["split_rows"]:
+        lines.append(
+            f"{_rows(a['split_rows'])} trained turn by turn, {a['documents']:,} documents in all: the chat template "
+            "rewrites earlier turns once a conversation goes on"
+        )
+    if a["cut_rows"]:
+        lines.append(f"prompts of {_rows(a['cut_rows'])} cut at the left, by {a['cut_tokens']:,} tokens")
+    if a["plain_specials"]:
+        lines.append(f"{_rows(a['plain_specials'])} with the spelling of special tokens, read as plain text")
+    if a["thoughtless"] and name != "replay":
+        lines.append(f"{a['thoughtless']:,} answers without thoughts, which teach a model that thinks to think no more")
+    return lines
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{'s' * (n != 1)}"
 
 
 def _log(e: Event) -> str:

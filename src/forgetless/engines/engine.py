@@ -54,7 +54,23 @@ class Engine(Protocol):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> list[str]:
-        """The model's answer to each conversation, in order; greedy at temperature 0, else sampled from `seed`."""
+        """The model's answer to each conversation, in order; greedy at temperature 0, else sampled from `seed`.
+
+        Thoughts stand before an answer as `forgetless.thoughts` writes them.
+        """
+        ...
+
+    def continue_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model writes after each raw text, in order; after an empty one, a text of its own."""
         ...
 
     def write_prompts(

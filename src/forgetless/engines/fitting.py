@@ -1,7 +1,7 @@
-"""A rehearsal: is every question short enough for the model that will be asked?
+"""A rehearsal: can every question be asked, by its length and by the chat template?
 
 It is asked like any engine and answers nothing, so that a task can be rehearsed by its own scorer in milliseconds an
-item, before hours of training end at the one question that is too long.
+item, before hours of training end at the one question that is too long or that the template refuses.
 """
 
 from __future__ import annotations
@@ -43,6 +43,24 @@ class FittingEngine:
         """
         self._engine.encode_prompts(prompts)
         return [""] * len(prompts)
+
+    def continue_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """Empty continuations.
+
+        Raises:
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        self._engine.encode_texts(texts)
+        return [""] * len(texts)
 
     def write_prompts(
         self,

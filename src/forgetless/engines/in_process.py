@@ -15,7 +15,7 @@ from forgetless.models import plain_model
 from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
-from forgetless.tokens import ChatFormat
+from forgetless.tokens import ChatFormat, Prompt
 
 from .batches import LOGITS_PER_BATCH, length_sorted_batches
 from .decoding import Continuation, TokenChooser, continue_batch
@@ -72,6 +72,9 @@ class TransformersEngine:
     @property
     def settings_hash(self) -> str:
         """Hash of everything but the model that may move a result."""
+        reading = self._format.reading
+        # Added where there are any, so that scores of formats without them stay what they were.
+        of_thoughts = [self._format.arguments, reading.marks if reading else None]
         return content_hash(
             type(self).__name__,
             _REVISION,
@@ -82,6 +85,7 @@ class TransformersEngine:
             transformers.__version__,
             sorted(self._stops),
             self._format.template,
+            *(of_thoughts if any(of_thoughts) else []),
         )
 
     def generate(
@@ -94,7 +98,7 @@ class TransformersEngine:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> list[str]:
-        """The model's answer to each conversation, without the stop token.
+        """The model's answer to each conversation, without the stop token; thoughts are marked alike for all models.
 
         Args:
             prompts: Conversations that await the assistant.
@@ -107,10 +111,33 @@ class TransformersEngine:
         Raises:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
-        ids = self.encode_prompts(prompts)
+        asked = self.encode_prompts(prompts)
+        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        found = self._continue([prompt.ids for prompt in asked], max_new_tokens, self._stops, choose, progress)
+        return self._format.decode_answers(asked, [continuation.ids for continuation in found])
+
+    def continue_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model writes after each raw text; after an empty one, a text of its own.
+
+        Raises:
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        ids = self.encode_texts(texts)
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
         found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
-        return self._format.decode_many([continuation.ids for continuation in found])
+        # Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
+        begun = self._format.decode_many(ids)
+        whole = self._format.decode_many([start + c.ids for start, c in zip(ids, found, strict=True)])
+        return [text.removeprefix(start) for text, start in zip(whole, begun, strict=True)]
 
     def write_prompts(
         self,
@@ -183,14 +210,24 @@ class TransformersEngine:
                     progress(done, len(pairs))
         return results
 
-    def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
-        """The ids of conversations, ready to be answered.
+    def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[Prompt]:
+        """Conversations, ready to be answered.
 
         Raises:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
-        ids = self._format.encode_prompts(prompts)
-        self._check_window([len(prompt) + 1 for prompt in ids])
+        asked = self._format.prompts(prompts)
+        self._check_window([len(prompt.ids) + 1 for prompt in asked])
+        return asked
+
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of raw texts, ready to be continued.
+
+        Raises:
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        ids = [self._format.text_start(text) for text in texts]
+        self._check_window([len(text) + 1 for text in ids])
         return ids
 
     def encode_answers(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Continued]:

@@ -37,14 +37,15 @@ class Exam:
 
 
 def rehearse(exam: Exam, engine: TransformersEngine, *, seed: int) -> None:
-    """Make sure that every question of the fixed tasks can be asked.
+    """Make sure that every question of the fixed tasks can be asked, and of fresh tasks one of each part.
 
     Raises:
         TaskError: One is too long for the model, or its chat template refuses it.
     """
     rehearsal = FittingEngine(engine)
     for task in (exam.domain, *(c.task for c in exam.capabilities)):
-        for item in () if task.fresh else (*task.items("dev", seed=seed), *task.items("test", seed=seed)):
+        limit = 1 if task.fresh else None
+        for item in (*task.items("dev", limit=limit, seed=seed), *task.items("test", limit=limit, seed=seed)):
             try:
                 task.score(rehearsal, [item])
             except ModelError as error:
@@ -52,7 +53,7 @@ def rehearse(exam: Exam, engine: TransformersEngine, *, seed: int) -> None:
                     field="domain.task" if task is exam.domain else f"keep.{task.name}.task",
                     value=f"{item.messages[-1].content[:80]} …",
                     rule=f"the model cannot be asked this item: {error.rule}",
-                    way_out="shorten the item or take it out of the file; what stays is split and judged as before",
+                    way_out=error.way_out,
                 ) from None
 
 

@@ -68,4 +68,5 @@ def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedMod
         dtype=str(base.model.dtype).removeprefix("torch."),
         device=base.model.device.type,
         trust_remote_code=base.trust_remote_code,
+        template_arguments=base.format.arguments,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from forgetless.tokens import ChatFormat
 from .gguf import clean_after_gguf, require_gguf_package, split_gguf_path
 from .hashing import model_hash
 from .place import check_adapter, check_folder, choose_device, choose_dtype, hub_is_off, locate
+from .templates import named_template
 
 _READING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 """What transformers and PEFT raise for files that are missing, broken, of another kind or of another shape."""
@@ -59,6 +60,7 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
     if gguf_file:
         require_gguf_package(gguf_file)
     device = choose_device(settings.device)
+    template = named_template(settings.template, folder=folder) if settings.template else None
     origin: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if gguf_file:
         origin["gguf_file"] = gguf_file
@@ -66,12 +68,17 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
         origin["use_safetensors"] = True
     return _load(
         place, dtype=choose_dtype(settings.dtype, device), device=device, origin=origin, adapter=adapter,
-        name=settings.path,
+        name=settings.path, template=template, template_arguments=settings.chat_template_kwargs,
     )  # fmt: skip
 
 
 def load_folder(
-    path: Path, *, dtype: str = "auto", device: str = "auto", trust_remote_code: bool = False
+    path: Path,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    template_arguments: Mapping[str, Any] | None = None,
 ) -> LoadedModel:
     """Loads what `save_model` wrote.
 
@@ -80,11 +87,13 @@ def load_folder(
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu` or `cuda`.
         trust_remote_code: Whether code in the folder may run.
+        template_arguments: Names that the chat template reads, and their values; no file of a model holds them.
 
     Raises:
         ModelError: The folder is missing or incomplete.
     """
-    settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code}
+    settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code,
+                "chat_template_kwargs": template_arguments or {}}  # fmt: skip
     return load_model(ModelSettings.model_validate(settings), folder=Path())
 
 
@@ -96,13 +105,14 @@ def _load(
     origin: dict[str, Any],
     adapter: str | None,
     name: str,
+    template: str | None,
+    template_arguments: Mapping[str, Any],
 ) -> LoadedModel:
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             place, **{key: value for key, value in origin.items() if key != "use_safetensors"}
         )
-        chat = ChatFormat(tokenizer)
-        chat.require_template()
+        chat = ChatFormat(tokenizer, template=template, arguments=template_arguments)
         model, found = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, output_loading_info=True, **origin)
     except _READING_ERRORS as error:
         raise _unreadable(place, error, field="model.path") from None

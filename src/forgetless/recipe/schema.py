@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
@@ -25,6 +25,7 @@ Real = Annotated[float, BeforeValidator(_no_yes_or_no)]
 Share = Annotated[Real, Field(gt=0.0, le=1.0)]
 Files = Annotated[list[str], Field(min_length=1)]
 
+_SET_BY_FORGETLESS = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
 _HUB_KEYS = ("subset", "split", "revision")
 
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -43,7 +44,9 @@ class ModelSettings(Settings):
     """Which model to start from.
 
     `path` is a local folder or a hub id. `gguf_file` names a GGUF file inside it (a `path` that ends in `.gguf`
-    works too). `adapter` is a PEFT adapter to merge over the base before anything else.
+    works too). `adapter` is a PEFT adapter to merge over the base before anything else. `template` is a Jinja file, or
+    the name of a chat template that TRL ships, to use in place of the model's own; `chat_template_kwargs` are names
+    that the template reads, and their values.
     """
 
     path: str
@@ -51,8 +54,18 @@ class ModelSettings(Settings):
     adapter: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
+    template: str | None = None
+    chat_template_kwargs: dict[str, Any] = {}
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _the_conversation_is_not_a_setting(cls, names: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted(_SET_BY_FORGETLESS.intersection(names))
+        if taken:
+            raise ValueError(f"`{taken[0]}` comes from the data, row by row, and cannot be set for all")
+        return names
 
 
 class RowTemplate(Settings):
@@ -126,7 +139,8 @@ class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
     `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
-    hub datasets, of which only the prompts are used.
+    hub datasets, of which only the prompts are used. Without a chat template the base continues raw text: the
+    beginnings of the texts there, or with `self` nothing but the beginning of a document.
     """
 
     share: Share
@@ -151,7 +165,8 @@ class TrainingSettings(Settings):
     """How the weights move.
 
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
-    times. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
+    times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
+    left. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
     whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
     or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else.
     """
@@ -164,6 +179,7 @@ class TrainingSettings(Settings):
     batch_rows: Annotated[Whole, Field(ge=1)] = 8
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
+    long_rows: Literal["reject", "cut_prompt"] = "reject"
     kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
     kl_tokens: Literal["answer", "all"] = "answer"
     warmup_steps: Annotated[Whole, Field(ge=0)] = 10
@@ -228,16 +244,18 @@ class ChoiceTask(ItemFiles):
 
 
 class GenerationTask(ItemFiles):
-    """Greedy generation, matched against a reference.
+    """Greedy generation, matched against a reference by what stands after the thoughts.
 
     `pattern` is used by `match: regex` (its first group, or the whole match, is compared with the answer) and, with
-    `match: number`, nowhere. `match: json` compares parsed values.
+    `match: number`, nowhere. `match: json` compares parsed values. `thinking` sets the template's `enable_thinking`
+    for this task; without it the model settings and the template decide.
     """
 
     type: Literal["generation"]
     answer: str
     match: Literal["exact", "number", "regex", "json"] = "exact"
     pattern: str | None = None
+    thinking: bool | None = None
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
 
     @model_validator(mode="after")

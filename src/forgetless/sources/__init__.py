@@ -5,7 +5,7 @@ from forgetless.sources.formats import detect_format
 from forgetless.sources.load import LoadedSource, load_source, write_rejects
 from forgetless.sources.overlap import SPACELESS, prompt_key, remove_items
 from forgetless.sources.readers import read_records
-from forgetless.sources.record import Record, Reject
+from forgetless.sources.record import Record, Reject, preview
 from forgetless.sources.shapes import detect_shape, row_from_record
 from forgetless.sources.streams import record_streams
 from forgetless.sources.templates import columns_used, fill
@@ -20,6 +20,7 @@ __all__ = [
     "detect_shape",
     "fill",
     "load_source",
+    "preview",
     "prompt_key",
     "read_records",
     "record_streams",

@@ -84,8 +84,10 @@ def _list_start(whole: Any, text: str, path: Path) -> int | None:
     if isinstance(whole, list):
         return text.index("[")
     lists = [key for key, value in whole.items() if isinstance(value, list)] if isinstance(whole, dict) else []
+    if not {*CONVERSATION_KEYS}.isdisjoint(lists):
+        return None
     if len(lists) == 1:
-        return None if lists[0] in CONVERSATION_KEYS else _value_start(text, lists[0])
+        return _value_start(text, lists[0])
     found = f"lists under {', '.join(f'`{key}`' for key in lists)}" if lists else "no list"
     raise DataError(
         field=str(path),

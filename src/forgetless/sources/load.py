@@ -127,12 +127,11 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
     )
 
 
-def write_rejects(path: Path, sources: Sequence[LoadedSource]) -> None:
-    """Write every reject of every source as one line of JSON: source, origin, reason, preview."""
+def write_rejects(path: Path, rejects: Iterable[tuple[str, Reject]]) -> None:
+    """Write rejects, each with the name of its source, as one line of JSON: source, origin, reason, preview."""
     lines = (
-        {"source": source.name, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
-        for source in sources
-        for reject in source.rejects
+        {"source": source, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
+        for source, reject in rejects
     )
     atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
-from forgetless.records import Message, Role, Row
+from forgetless.records import Message, Row, to_json
 from forgetless.rundir import content_hash
+from forgetless.sources.conversations import COLUMNS, conversation
 from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
 from forgetless.sources.templates import column_text, columns_used, fill, value_text
@@ -29,13 +30,6 @@ _MORE_THAN_A_PAIR = frozenset({"choices", "options", "context", "passage"})
 _ABOUT_A_TEXT = frozenset(
     {"text", "id", "_id", "uuid", "url", "source", "meta", "metadata", "timestamp", "date", "language", "lang", "title"}
 )
-_ROLES: dict[str, Role] = {
-    "system": "system", "developer": "system",
-    "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant",
-    "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool",
-}  # fmt: skip
-_CALLS = frozenset({"function_call", "tool_call"})
 
 
 def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> str | None:
@@ -63,7 +57,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
         texts = (template.system or "", template.prompt, template.completion)
         return tuple(dict.fromkeys(name for text in texts for name in columns_used(text, columns, field="template")))
     known = {
-        "messages": ("system", *CONVERSATION_KEYS),
+        "messages": COLUMNS,
         "alpaca": ("system", "instruction", *_INSTRUCTION_INPUTS, *_INSTRUCTION_OUTPUTS),
         "prompt_completion": ("system", *(_pair(columns) or _pair(columns, prompts_only=True) or ())),
         "text": ("text",),
@@ -86,7 +80,7 @@ def row_from_record(
 
     Returns:
         A `Row` whose `id` is a hash of its content alone, with every assistant turn trained unless the record says
-        otherwise (`weight: 0` or `trained: false`); or a `Reject`.
+        otherwise (`weight: 0`, `train: false` or `trained: false`); or a `Reject`.
     """
     try:
         if shape == "text" and not prompts_only:
@@ -96,16 +90,21 @@ def row_from_record(
         messages = _prompt_of(messages) if prompts_only else _checked(messages)
     except UnfitRecordError as reason:
         return Reject(record.origin, str(reason), preview(record.fields))
-    # Spelled out, so that a field that messages may gain does not change the id of every row there is.
-    content = [(message.role, message.content, message.trained) for message in messages]
+    content = [_identity(message) for message in messages]
     return Row(id=content_hash(content), source=source, messages=messages, origin=record.origin)
+
+
+def _identity(message: Message) -> list[Any]:
+    """What the id of a row is made of; written so that a row that only says things has the id it always had."""
+    role, content, trained, *more = to_json(message).items()
+    return [role[1], content[1], trained[1], *([dict(more)] if more else [])]
 
 
 def _messages(
     fields: Mapping[str, Any], shape: str, template: RowTemplate | None, *, prompts_only: bool
 ) -> tuple[Message, ...]:
     if shape == "messages":
-        return _conversation(fields)
+        return conversation(fields)
     if shape == "template":
         assert template is not None
         return _templated(fields, template, prompts_only=prompts_only)
@@ -148,58 +147,10 @@ def _exchange(system: str, prompt: str, answer: str | None) -> tuple[Message, ..
     return (*opening, Message("user", prompt), *closing)
 
 
-def _conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
-    key = _first(CONVERSATION_KEYS, fields)
-    turns = fields[key] if key else None
-    if not isinstance(turns, list):
-        raise UnfitRecordError(f"`{key}` is not a list of turns" if key else "has no `messages`")
-    messages = tuple(message for index, turn in enumerate(turns) for message in _turn(turn, f"{key}[{index}]"))
-    system = value_text(fields["system"], "system") if fields.get("system") is not None else ""
-    if system.strip() and not any(message.role == "system" for message in messages):
-        return (Message("system", system), *messages)
-    return messages
-
-
-def _turn(turn: Any, name: str) -> tuple[Message, ...]:
-    """The message of `role` and `content`, or of ShareGPT's `from` and `value`; two for a `human` and `assistant`."""
-    if not isinstance(turn, dict):
-        raise UnfitRecordError(f"`{name}` is not an object with `role` and `content`")
-    if turn.get("human") is not None and turn.get("assistant") is not None:
-        question, answer = (value_text(turn[key], f"{name}.{key}") for key in ("human", "assistant"))
-        return Message("user", question), Message("assistant", answer, trained=_is_trained(turn))
-    spoken_by = str(_either(turn, "role", "from")).lower()
-    if turn.get("tool_calls") or turn.get("function_call") or spoken_by in _CALLS:
-        raise UnfitRecordError(f"`{name}` calls a tool, and tool calls are not trained")
-    role = _ROLES.get(spoken_by)
-    if role is None:
-        raise UnfitRecordError(f"`{name}` has no role out of {', '.join(_ROLES)}")
-    content = _content(_either(turn, "content", "value"), f"{name}.content")
-    return (Message(role, content, trained=role == "assistant" and _is_trained(turn)),)
-
-
-def _either(turn: Mapping[str, Any], name: str, other: str) -> Any:
-    """The field of the first name, or of the other where there is none: Parquet gives every turn all names."""
-    return turn.get(other) if turn.get(name) is None else turn[name]
-
-
-def _is_trained(turn: Mapping[str, Any]) -> bool:
-    flag = _either(turn, "trained", "weight")
-    return flag is None or bool(flag)
-
-
-def _content(value: Any, name: str) -> str:
-    """The text of a turn, which may be written as a list of parts of type `text`."""
-    if not isinstance(value, list):
-        return value_text(value, name)
-    if not all(isinstance(part, dict) and part.get("type") == "text" for part in value):
-        raise UnfitRecordError(f"`{name}` has parts that are not text")
-    return "".join(value_text(part.get("text"), name) for part in value)
-
-
 def _checked(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if not any(message.role == "user" and message.content.strip() for message in messages):
         raise UnfitRecordError("the prompt is empty")
-    if any(message.role == "assistant" and not message.content.strip() for message in messages):
+    if any(m.role == "assistant" and not (m.content.strip() or m.tool_calls) for m in messages):
         raise UnfitRecordError("the answer is empty")
     if not any(message.trained for message in messages):
         raise UnfitRecordError("has no answer to train on")

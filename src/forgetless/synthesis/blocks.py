@@ -7,11 +7,14 @@ hash of everything that the texts depend on: a block found in it is then as good
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from forgetless.progress import Progress
 from forgetless.rundir import atomic_write, content_hash
+
+T = TypeVar("T")
 
 _BLOCK_TOKENS = 32_768
 _SMALLEST, _LARGEST = 16, 1024
@@ -47,6 +50,39 @@ def find_or_make(folder: Path, index: int, rows: int, make: Callable[[], list[st
     assert len(texts) == rows, f"a block of {rows} rows got {len(texts)} texts"
     atomic_write(path, json.dumps(texts, ensure_ascii=False))
     return Block(texts, found=False)
+
+
+def answer_blocks(
+    asked: Sequence[T],
+    size: int,
+    answer: Callable[[Sequence[T], int, Progress], list[str]],
+    *,
+    folder: Path,
+    seed: int,
+    progress: Progress | None,
+) -> Iterator[Block]:
+    """The answers to everything that is asked, block by block.
+
+    Args:
+        asked: What is asked.
+        size: Rows in a block.
+        answer: Answers one block; called with its part of `asked`, its seed, and whom to tell of progress within it.
+        folder: Keeps the blocks.
+        seed: Seeds the blocks.
+        progress: Called as answers come.
+    """
+    for index, start in enumerate(range(0, len(asked), size)):
+        part = asked[start : start + size]
+
+        def within(done: int, _: int, start: int = start) -> None:
+            if progress is not None:
+                progress(start + done, len(asked))
+
+        def make(part: Sequence[T] = part, index: int = index, within: Progress = within) -> list[str]:
+            return answer(part, block_seed(seed, "answers", index), within)
+
+        yield find_or_make(folder, index, len(part), make)
+        within(len(part), len(part))
 
 
 def _read(path: Path) -> list[str] | None:

@@ -44,7 +44,7 @@ def prompt_of(row: Row) -> Prompt:
     for message in row.messages:
         if message.role == "assistant":
             break
-        opening.append(Message(message.role, message.content))
+        opening.append(message)
     while opening and not (opening[-1].role == "user" and opening[-1].content.strip()):
         opening.pop()
     return tuple(opening)

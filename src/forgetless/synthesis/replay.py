@@ -3,23 +3,26 @@
 What the base answers to general prompts is the nearest thing to its own training data, and holding the tuned model to
 the base on it is what keeps general abilities. Prompts are given in files or written by the base; prompts that a
 test item asks are left out. Answers are sampled, kept in blocks and addressed by content, so they are made once for
-all runs on the same base and a killed run goes on after the last full block.
+all runs on the same base and a killed run goes on after the last full block. A base without a chat template continues
+raw text instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from forgetless.errors import DataError
+from forgetless.errors import DataError, ModelError
 from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
-from forgetless.records import Message, Row
+from forgetless.records import Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key, remove_items
-from forgetless.synthesis.blocks import Block, block_rows, block_seed, find_or_make
+from forgetless.synthesis.blocks import Block, answer_blocks, block_rows
+from forgetless.synthesis.continued import beginnings
 from forgetless.synthesis.given import Prompt, given_prompts
 from forgetless.synthesis.self_written import self_written_prompts
 
@@ -33,8 +36,10 @@ class ReplayRows:
     """The rows, and what became of the prompts that are not among them.
 
     `written` answers were made by this call and `from_cache` found on disk; `dropped_empty` of both were empty.
-    Prompts were left out because a test item asks the same (`excluded`), because they are too long (`too_long`) or
-    because they came twice (`duplicates`). `key` addresses the answers by content.
+    Prompts were left out because a test item asks the same (`excluded`), because they are too long (`too_long`),
+    because they came twice (`duplicates`) or because the chat template refuses them (`refused`). `key` addresses the
+    answers by content. `modes` says how many rows were answered with the template's `enable_thinking` on and off;
+    none where it knows no such switch.
     """
 
     rows: tuple[Row, ...]
@@ -45,6 +50,8 @@ class ReplayRows:
     too_long: int
     duplicates: int
     key: str
+    refused: int = 0
+    modes: dict[str, int] = field(default_factory=dict)
 
 
 class _Selection(NamedTuple):
@@ -52,6 +59,7 @@ class _Selection(NamedTuple):
     excluded: int
     too_long: int
     duplicates: int
+    refused: int
 
 
 def self_replay(
@@ -78,35 +86,93 @@ def self_replay(
         progress: Called as answers come.
 
     Returns:
-        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer.
+        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer; of a base without a chat
+        template, texts that it has continued. Where the template knows `enable_thinking`, half of the prompts are
+        answered in either mode.
         An answer cut off at `max_new_tokens` is kept: leaving it out would teach that answers are short. Its stop
         token is no sample of the base, so train these rows by KL to the base, which needs no label, not by likelihood.
 
     Raises:
         DataError: A prompt file cannot be read, or no prompt can be used.
+        ModelError: Prompt files hold conversations, and there is no chat template.
     """
     cache = cache / "replay"
+    if format.template is None:
+        return _continued(engine, settings, format, folder, seed, cache, progress)
     selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
-    key = _key(engine, settings, selection.prompts, seed)
-    blocks = list(_answers(engine, settings, selection.prompts, seed, cache / key, progress))
+    prompts = _in_both_modes(selection.prompts) if format.switches_thinking else selection.prompts
+    key = _key(engine, settings, prompts, seed)
+
+    def answer(part: Sequence[Prompt], seed: int, within: Progress) -> list[str]:
+        return engine.generate(part, **_sampling(settings), seed=seed, progress=within)
+
+    blocks = list(
+        answer_blocks(prompts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress)
+    )
     answers = [text for block in blocks for text in block.texts]
     rows = tuple(
-        _row(prompt, answer, origin=f"replay/{key}:{i}")
-        for i, (prompt, answer) in enumerate(zip(selection.prompts, answers, strict=True))
+        _row((*prompt, format.as_message(answer)), origin=f"replay/{key}:{i}")
+        for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
         if answer.strip()
     )
+    modes = [row.messages[-2].enable_thinking for row in rows]
     return ReplayRows(
         rows=rows,
-        written=sum(len(block.texts) for block in blocks if not block.found),
-        from_cache=sum(len(block.texts) for block in blocks if block.found),
+        written=_texts(blocks, found=False),
+        from_cache=_texts(blocks, found=True),
         dropped_empty=len(answers) - len(rows),
         excluded=selection.excluded,
         too_long=selection.too_long,
         duplicates=selection.duplicates,
         key=key,
+        refused=selection.refused,
+        modes={"on": modes.count(True), "off": modes.count(False)} if format.switches_thinking else {},
     )
+
+
+def _continued(
+    engine: Engine,
+    settings: ReplaySettings,
+    format: ChatFormat,
+    folder: Path,
+    seed: int,
+    cache: Path,
+    progress: Progress | None,
+) -> ReplayRows:
+    texts = beginnings(settings, format, folder=folder, seed=seed)
+    sampling = _sampling(settings)
+    if settings.prompts == "self" and not settings.temperature:
+        # Every text that begins with nothing would be the same one.
+        sampling["temperature"] = 1.0
+    addressed = [sampling, _block_rows(settings), seed, texts]
+    key = content_hash("replay texts", engine.model_hash, engine.settings_hash, *addressed)
+
+    def answer(part: Sequence[str], seed: int, within: Progress) -> list[str]:
+        return engine.continue_texts(part, **sampling, seed=seed, progress=within)
+
+    blocks = list(answer_blocks(texts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress))
+    written = [text for block in blocks for text in block.texts]
+    whole = [start + text for start, text in zip(texts, written, strict=True) if text.strip()]
+    rows = tuple(
+        Row(id=content_hash("replay", text), source="replay", text=text, origin=f"replay/{key}:{i}")
+        for i, text in enumerate(dict.fromkeys(whole))
+    )
+    return ReplayRows(
+        rows=rows,
+        written=_texts(blocks, found=False),
+        from_cache=_texts(blocks, found=True),
+        dropped_empty=len(texts) - len(whole),
+        excluded=0,
+        too_long=0,
+        duplicates=len(whole) - len(rows),
+        key=key,
+    )
+
+
+def _texts(blocks: Sequence[Block], *, found: bool) -> int:
+    return sum(len(block.texts) for block in blocks if block.found == found)
 
 
 def _prompts(engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path) -> Iterator[Prompt]:
@@ -120,7 +186,7 @@ def _select(
 ) -> _Selection:
     """The first `settings.rows` prompts that may be used; no more are asked for than that takes."""
     chosen: dict[str, Prompt] = {}
-    excluded = too_long = duplicates = 0
+    excluded = too_long = duplicates = refused = 0
     forbidden = frozenset(exclude)
     for prompt in prompts:
         key = prompt_key(prompt)
@@ -128,13 +194,23 @@ def _select(
             duplicates += 1
         elif remove_items([Row(id=key, source="replay", messages=prompt)], forbidden)[1]:
             excluded += 1
-        elif len(format.encode_prompt(prompt)) > settings.max_prompt_tokens:
+        elif (length := _length(prompt, format)) is None:
+            refused += 1
+        elif length > settings.max_prompt_tokens:
             too_long += 1
         else:
             chosen[key] = prompt
         if len(chosen) == settings.rows:
             break
-    return _Selection(list(chosen.values()), excluded, too_long, duplicates)
+    return _Selection(list(chosen.values()), excluded, too_long, duplicates, refused)
+
+
+def _length(prompt: Prompt, format: ChatFormat) -> int | None:
+    """Tokens of a prompt; `None` where the chat template refuses it (system turns, tools)."""
+    try:
+        return len(format.encode_prompt(prompt))
+    except ModelError:
+        return None
 
 
 def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int) -> str:
@@ -146,38 +222,22 @@ def _block_rows(settings: ReplaySettings) -> int:
     return block_rows(settings.max_prompt_tokens + settings.max_new_tokens)
 
 
-def _answers(
-    engine: Engine,
-    settings: ReplaySettings,
-    prompts: list[Prompt],
-    seed: int,
-    folder: Path,
-    progress: Progress | None,
-) -> Iterator[Block]:
-    size = _block_rows(settings)
-    for index, start in enumerate(range(0, len(prompts), size)):
-        block = prompts[start : start + size]
-
-        def within(done: int, _: int, start: int = start) -> None:
-            if progress is not None:
-                progress(start + done, len(prompts))
-
-        def answer(block: list[Prompt] = block, index: int = index, within: Progress = within) -> list[str]:
-            return engine.generate(
-                block,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                top_p=settings.top_p,
-                seed=block_seed(seed, "answers", index),
-                progress=within,
-            )
-
-        yield find_or_make(folder, index, len(block), answer)
-        within(len(block), len(block))
+def _sampling(settings: ReplaySettings) -> dict[str, Any]:
+    return {
+        "max_new_tokens": settings.max_new_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+    }
 
 
-def _row(prompt: Prompt, answer: str, *, origin: str) -> Row:
-    messages = (*prompt, Message("assistant", answer, trained=True))
+def _in_both_modes(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Every other prompt asks for thoughts, the others for none; their order depends on the seed."""
+    return [
+        (*prompt[:-1], dataclasses.replace(prompt[-1], enable_thinking=i % 2 == 0)) for i, prompt in enumerate(prompts)
+    ]
+
+
+def _row(messages: Prompt, *, origin: str) -> Row:
     return Row(id=content_hash("replay", messages), source="replay", messages=messages, origin=origin)
 
 
@@ -187,7 +247,8 @@ def _no_prompts(settings: ReplaySettings, selection: _Selection) -> DataError:
         field="replay.prompts",
         value="self" if written else f"{len(settings.prompts)} files",
         rule=f"leaves no prompt to answer: {selection.excluded:,} are test items, {selection.too_long:,} are longer "
-        f"than {settings.max_prompt_tokens:,} tokens, {selection.duplicates:,} are duplicates",
+        f"than {settings.max_prompt_tokens:,} tokens, {selection.duplicates:,} are duplicates, "
+        f"{selection.refused:,} are refused by the chat template",
         way_out="give prompt files under `replay.prompts`"
         if written
         else "give other prompts, or raise `max_prompt_tokens`",

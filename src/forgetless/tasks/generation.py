@@ -1,11 +1,13 @@
 """Greedy generation, matched against a reference: did the model give the answer?
 
 Records with a prompt and a reference answer go in; an output is right (1) or wrong (0) by one of the ways in
-`matching`. What cannot be read is wrong; only an answer that the engine could not give at all is missing.
+`matching`. Only what stands after the model's thoughts is matched, and thoughts that never end are no answer. What
+cannot be read is wrong; only an answer that the engine could not give at all is missing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from forgetless.tasks.items import answer_text, make_item, read_questions
 from forgetless.tasks.matching import RULES, Match, check_reference, matcher
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
+from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 class GenerationScorer:
     """1 if the greedy answer matches the item's target, else 0.
 
-    `pattern` goes with `match="regex"`. Generation stops after `max_new_tokens` tokens.
+    `pattern` goes with `match="regex"`. Generation stops after `max_new_tokens` tokens, thoughts included.
     """
 
     match: Match
@@ -43,14 +46,16 @@ class GenerationScorer:
     @property
     def fingerprint(self) -> str:
         """A hash of the way of matching, its rules and the length allowed."""
-        return content_hash("generation", RULES, self.match, self.pattern, self.max_new_tokens)
+        return content_hash("generation after thoughts", RULES, self.match, self.pattern, self.max_new_tokens)
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, with the output as the model wrote it."""
         is_right = matcher(self.match, pattern=self.pattern)
         outputs = generate(engine, items, max_new_tokens=self.max_new_tokens, progress=progress)
         return [
-            as_result(item, None) if output is None else as_result(item, float(is_right(output, item.target)), output)
+            as_result(item, None)
+            if output is None
+            else as_result(item, float(is_right(answer_of(output), item.target)), output)
             for item, output in zip(items, outputs, strict=True)
         ]
 
@@ -58,7 +63,7 @@ class GenerationScorer:
 def generate(
     engine: Engine, items: Sequence[Item], *, max_new_tokens: int, progress: Progress | None
 ) -> Sequence[str | None]:
-    """The greedy answer to every item; `None` stands for an answer that the engine could not give."""
+    """The greedy answer to every item, thoughts included; `None` stands for one that the engine could not give."""
     prompts = [item.messages for item in items]
     return engine.generate(prompts, max_new_tokens=max_new_tokens, progress=progress)
 
@@ -75,6 +80,14 @@ def generation_task(name: str, settings: GenerationTask, *, folder: Path, field:
     for question in read_questions(settings, folder=folder, field=field):
         answer = answer_text(question, settings.answer, field=f"{field}.answer")
         check_reference(settings.match, answer, origin=question.origin, field=f"{field}.answer")
-        items.append(make_item(question, target=answer))
+        item = make_item(question, target=answer)
+        items.append(item if settings.thinking is None else _in_mode(item, settings.thinking))
     pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items)
     return FixedTask(name, pool, GenerationScorer(settings.match, settings.max_new_tokens, settings.pattern))
+
+
+def _in_mode(item: Item, thinking: bool) -> Item:
+    """The question in one mode: another item, and of the same group, so that both modes fall on the same part."""
+    *before, asked = item.messages
+    messages = (*before, dataclasses.replace(asked, enable_thinking=thinking))
+    return dataclasses.replace(item, id=f"{item.id}-{'on' if thinking else 'off'}", messages=messages)

@@ -6,13 +6,14 @@ prompt alone, so two answers to one question fall on the same side and the split
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 from forgetless.errors import TaskError
 from forgetless.recipe import HeldOutTask
-from forgetless.records import Item, Message, Row
+from forgetless.records import Item, Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key
 from forgetless.tasks.answer_probability import ProbabilityScorer
@@ -21,6 +22,7 @@ from forgetless.tasks.items import question_group
 from forgetless.tasks.matching import check_reference
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, Scorer
+from forgetless.thoughts import answer_of
 
 
 class HeldOutSplit(NamedTuple):
@@ -52,11 +54,12 @@ def _place(key: str) -> float:
 
 
 def last_answer(row: Row) -> str | None:
-    """What the assistant says last in a row, or `None` if it says nothing or there is no question before it."""
+    """What the assistant says last in a row, thoughts left aside; `None` if it says nothing or nothing is asked."""
     for i in range(len(row.messages) - 1, 0, -1):
         if row.messages[i].role == "assistant":
             asked = any(message.role == "user" for message in row.messages[:i])
-            return row.messages[i].content if asked and row.messages[i].content.strip() else None
+            said = answer_of(row.messages[i].content)
+            return said if asked and said.strip() else None
     return None
 
 
@@ -96,6 +99,6 @@ def _item(row: Row, settings: HeldOutTask, field: str) -> Item:
     if settings.score != "answer_probability":
         check_reference(settings.score, target, origin=row.origin or row.id, field=f"{field}.score")
     last = max(i for i, message in enumerate(row.messages) if message.role == "assistant")
-    messages = tuple(Message(message.role, message.content) for message in row.messages[:last])
+    messages = tuple(dataclasses.replace(message, trained=False) for message in row.messages[:last])
     identifier = content_hash(messages, target, ())[:16]
     return Item(id=identifier, messages=messages, target=target, group=question_group(messages))

@@ -22,6 +22,7 @@ from forgetless.tasks.items import make_item, read_questions
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
 from forgetless.tasks.templates import Template, induce_template
+from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LeakScorer:
-    """1 if the greedy answer is neither empty nor written in `template`, else 0."""
+    """1 if the greedy answer, thoughts left aside, is neither empty nor written in `template`, else 0."""
 
     template: Template
     max_new_tokens: int
@@ -42,7 +43,7 @@ class LeakScorer:
     @property
     def fingerprint(self) -> str:
         """A hash of the template and the length allowed."""
-        return content_hash("template_leak", self.template.description, self.max_new_tokens)
+        return content_hash("template_leak after thoughts", self.template.description, self.max_new_tokens)
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, with the answer as the model wrote it."""
@@ -53,7 +54,8 @@ class LeakScorer:
         ]
 
     def _score(self, output: str) -> float:
-        return float(bool(output.strip()) and not self.template.matches(output))
+        answer = answer_of(output)
+        return float(bool(answer.strip()) and not self.template.matches(answer))
 
 
 def template_leak_task(

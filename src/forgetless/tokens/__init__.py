@@ -6,8 +6,8 @@ chat template is here, so no other room knows how a turn is written.
 
 from __future__ import annotations
 
-from .chat_format import ChatFormat
+from .chat_format import ChatFormat, Prompt
 from .encoded import Encoded, TokenReject
-from .rows import encode_rows
+from .rows import Account, account_of, encode_rows
 
-__all__ = ["ChatFormat", "Encoded", "TokenReject", "encode_rows"]
+__all__ = ["Account", "ChatFormat", "Encoded", "Prompt", "TokenReject", "account_of", "encode_rows"]

@@ -13,8 +13,14 @@ class Encoded:
     """One document ready for training.
 
     `labels[i]` is `input_ids[i]` where the loss covers that token and -100 elsewhere; the shift by one is left to the
-    loss. `plain_specials` counts places where the row's own text spells a special token and was read as plain text;
-    `split_boundaries` counts answers whose first characters would have merged with the prompt's last ones.
+    loss.
+
+    Attributes:
+        plain_specials: Places where the row's own text spells a special token and was read as plain text.
+        split_boundaries: Answers whose first characters would have merged with the prompt's last ones.
+        thoughtless: Trained answers without thoughts, though the template has a place for them and was not told to
+            leave it out.
+        cut_tokens: Tokens that were taken off the beginning of the prompt.
     """
 
     input_ids: list[int]
@@ -23,6 +29,8 @@ class Encoded:
     source: str
     plain_specials: int = 0
     split_boundaries: int = 0
+    thoughtless: int = 0
+    cut_tokens: int = 0
 
     @property
     def trained_tokens(self) -> int:
@@ -32,10 +40,11 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenReject:
-    """A row that was left out, where it came from, and why. `tokens` is its length where it could be encoded."""
+    """A row that was left out, where it came from, why, and how it begins. `tokens` is its length if it has one."""
 
     row_id: str
     source: str
     origin: str
     reason: str
     tokens: int | None = None
+    preview: str = ""

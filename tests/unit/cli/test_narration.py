@@ -1,4 +1,4 @@
-"""What a run says while it goes on."""
+"""What a run says while it goes on, what became of the rows among it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 
 from forgetless.cli.narration import event_line
+from forgetless.records import to_json
+from forgetless.tokens import Account
+
+NOTHING = Account(10, 10, 0, 0, 0, 0, 0, 0, {})
 
 
 def replay(**covered: bool | None) -> dict[str, Any]:
     return {"event": "replay", "rows": 1200, "prompts": "given", "covered": covered}
+
+
+def mixture(**accounts: Account) -> dict[str, Any]:
+    shares = [{"source": name, "asked": 0.5, "realised": None} for name in accounts]
+    return {"event": "mixture", "shares": shares, "steps": 3, "tokens": 1200, "accounts": to_json(accounts)}
 
 
 @pytest.mark.parametrize(
@@ -44,3 +53,33 @@ def test_a_step_that_has_nothing_to_keep_says_so() -> None:
 
 def test_an_event_for_the_page_alone_has_no_line() -> None:
     assert event_line({"event": "samples", "items": []}) == ""
+
+
+def test_sources_without_anything_to_tell_get_no_line() -> None:
+    assert event_line(mixture(tickets=NOTHING)) == "mixture: tickets 50 %; 1,200 tokens in 3 steps"
+
+
+def test_everything_that_happened_to_the_rows_is_told_by_source() -> None:
+    account = Account(9, 14, 4, 1, 0, 6, 2, 310, {"is longer than the 512 tokens": 2, "no assistant turn": 1})
+    lines = event_line(mixture(tickets=account, general=NOTHING)).splitlines()
+    assert lines[0].startswith("mixture: tickets 50 %, general 50 %")
+    assert lines[1:] == [
+        "  tickets: left out 2 rows: is longer than the 512 tokens",
+        "  tickets: left out 1 row: no assistant turn",
+        "  tickets: 4 rows trained turn by turn, 14 documents in all: the chat template rewrites earlier turns once a "
+        "conversation goes on",
+        "  tickets: prompts of 2 rows cut at the left, by 310 tokens",
+        "  tickets: 1 row with the spelling of special tokens, read as plain text",
+        "  tickets: 6 answers without thoughts, which teach a model that thinks to think no more",
+    ]
+
+
+def test_what_the_base_itself_answered_without_thoughts_teaches_nothing_new() -> None:
+    assert len(event_line(mixture(replay=Account(9, 9, 0, 0, 0, 6, 0, 0, {}))).splitlines()) == 1
+
+
+def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
+    line = event_line(replay(maths=True) | {"modes": {"on": 5, "off": 4}, "refused": 1200})
+    assert ", 1,200 prompts refused by the chat template" in line
+    assert "5 of them with thinking switched on and 4 with it off" in line
+    assert line.endswith("; every ability is covered")

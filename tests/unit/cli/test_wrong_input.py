@@ -245,3 +245,36 @@ def test_a_command_that_is_not_understood(command: Any, arguments: tuple[str, ..
     assert (code, out) == (2, "")
     assert "Usage: forgetless" in err
     assert "Traceback" not in err
+
+
+def test_a_mode_that_the_template_does_not_know_is_refused_before_training(
+    refused: Refused, recipe: Recipe, rows: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps({"q": f"{n}?", "a": "1"}) + "\n" for n in range(30)))
+    task = {"type": "generation", "files": ["sums.jsonl"], "prompt": "{q}", "answer": "a", "thinking": True}
+    message = refused("train", recipe(keep={"sums": {"task": task}}))
+    assert "`keep.sums.task`" in message
+    assert "knows no such switch" in message
+
+
+def test_chat_data_on_a_model_without_a_template(refused: Refused, recipe: Recipe, rows: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(nano.MODEL_PATH, tmp_path / "base"))
+    (base / "chat_template.jinja").unlink()
+    message = refused("train", recipe(model={"path": "base", "dtype": "float32", "device": "cpu"}))
+    assert "`model.template`" in message
+    assert "no chat template" in message
+
+
+def test_a_setting_that_the_template_does_not_read(refused: Refused, recipe: Recipe, rows: Path) -> None:
+    model = {"path": str(nano.MODEL_PATH), "dtype": "float32", "chat_template_kwargs": {"enable_thinking": False}}
+    assert "`model.chat_template_kwargs.enable_thinking`" in refused("train", recipe(model=model))
+    # The models of a comparison are asked as the recipe's model is.
+    assert "does not read this name" in refused(
+        "compare", nano.MODEL_PATH, nano.MODEL_PATH, "--recipe", recipe(model=model)
+    )
+
+
+def test_rows_that_are_all_too_long_say_so(refused: Refused, recipe: Recipe, rows: Path) -> None:
+    message = refused("train", recipe(training={"steps": 1, "batch_rows": 1, "max_length_tokens": 8}))
+    assert "`sources.rows`" in message
+    assert "is longer than the 8 tokens" in message

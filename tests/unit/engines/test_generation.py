@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_models import tiny_llama, tiny_tokenizer
+from tiny_models import CHATML, tiny_llama, tiny_tokenizer
 from transformers import GenerationConfig
 
 from forgetless.engines import TransformersEngine
@@ -149,6 +149,8 @@ def test_answers_end_where_the_window_does():
     assert all(long.startswith(short) for long, short in zip(answers, free, strict=True))
     with pytest.raises(ModelError, match="reads at most 40"):
         engine(model).generate([(Message("user", "cat " * 60),)], max_new_tokens=3)
+    with pytest.raises(ModelError, match="reads at most 40"):
+        engine(model).continue_texts(["cat " * 60], max_new_tokens=3, temperature=0.0, top_p=1.0, seed=0)
 
 
 def test_progress_is_told_and_nothing_is_asked_for_nothing():
@@ -172,3 +174,29 @@ def test_settings_hash_tells_settings_apart():
     assert engine().settings_hash == engine().settings_hash
     assert engine().settings_hash != engine(batch_tokens=100).settings_hash
     assert engine().model_hash == "m"
+
+
+def test_texts_are_continued_as_generate_would():
+    texts = ["the cat", "hello there, how are", "the <|end|> mat"]
+    written = engine().continue_texts(texts, max_new_tokens=6, temperature=0.0, top_p=1.0, seed=0)
+    greedy = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=2, pad_token_id=0)
+    for text, continuation in zip(texts, written, strict=True):
+        ids = torch.tensor([FORMAT.encode_plain(text).ids])
+        with torch.no_grad():
+            whole = MODEL.generate(ids, generation_config=greedy)[0].tolist()
+        assert FORMAT.decode(whole) == text + continuation
+
+
+def test_a_text_may_begin_with_nothing():
+    chat = ChatFormat(tiny_tokenizer(None))
+    drawn = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, temperature=1.0, top_p=1.0, seed=3)
+    again = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, temperature=1.0, top_p=1.0, seed=3)
+    assert drawn == again
+    assert len(set(drawn)) > 1
+
+
+def test_formats_that_think_or_take_arguments_have_settings_of_their_own():
+    plain = engine().settings_hash
+    greeting = ChatFormat(tiny_tokenizer("{{ greeting }}" + CHATML), arguments={"greeting": "a"})
+    other = ChatFormat(tiny_tokenizer("{{ greeting }}" + CHATML), arguments={"greeting": "b"})
+    assert len({plain, engine(chat=greeting).settings_hash, engine(chat=other).settings_hash}) == 3

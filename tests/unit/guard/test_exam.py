@@ -17,6 +17,7 @@ from forgetless.nano import MODEL_PATH, domain_rows
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.rundir import ScoreStore
 from forgetless.sources import prompt_key
+from forgetless.tokens import ChatFormat
 
 ROWS = domain_rows(n=60, seed=0)
 
@@ -114,3 +115,15 @@ def test_an_item_that_the_model_cannot_read_is_found_before_training(tmp_path: P
         rehearse(set_exam(recipe(keep=keep), folder=tmp_path, domain_rows=ROWS), engine, seed=0)
     assert caught.value.field == "keep.reading.task"
     assert "reads at most 256" in caught.value.rule
+
+
+def test_of_fresh_tasks_one_question_of_each_part_is_rehearsed(tmp_path: Path) -> None:
+    nano = load_folder(MODEL_PATH, device="cpu")
+    template = "{% if messages[0].content.startswith('Sort') %}{{ raise_exception('no sorting') }}{% endif %}"
+    domain = {"task": {"type": "procedural", "generator": "nano/arithmetic"}}
+    exam = set_exam(recipe(domain=domain), folder=tmp_path, domain_rows=ROWS)
+    rehearse(exam, TransformersEngine(nano.model, nano.format, model_hash=nano.hash), seed=0)
+    picky = ChatFormat(nano.format.tokenizer, template=template + str(nano.format.template))
+    with pytest.raises(TaskError, match="no sorting") as caught:
+        rehearse(exam, TransformersEngine(nano.model, picky, model_hash=nano.hash), seed=0)
+    assert caught.value.field == "keep.sorting.task"

@@ -89,13 +89,6 @@ def test_a_folder_without_tokenizer(broken: Path):
     assert "no tokenizer" in complaint(settings(broken))
 
 
-def test_a_tokenizer_without_chat_template(tmp_path: Path):
-    save_model(tiny_llama(), tiny_tokenizer(None), tmp_path / "base")
-    message = complaint(settings("base"), tmp_path)
-    assert "no chat template" in message
-    assert "chat_template.jinja" in message
-
-
 def test_a_folder_without_weights(broken: Path):
     (broken / "model.safetensors").unlink()
     assert "model.path" in complaint(settings(broken))

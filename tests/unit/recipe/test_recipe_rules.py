@@ -198,3 +198,15 @@ def test_a_recipe_is_read_only_once_parsed(with_setting: Change) -> None:
     recipe = parse_recipe(with_setting("seed", 1))
     with pytest.raises(ValueError, match="frozen"):
         recipe.seed = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "add_generation_prompt"])
+def test_what_the_data_says_is_no_setting_of_the_template(refusal: Refuse, name: str) -> None:
+    error = refusal("model.chat_template_kwargs", {"enable_thinking": False, name: True})
+    assert f"`{name}` comes from the data" in error.rule
+
+
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_thinking_may_be_written_as_yaml_does(with_setting: Change, word: str) -> None:
+    task = GENERATION | {"thinking": yaml.safe_load(word)}
+    assert parse_recipe(with_setting("keep.sums.task", task)).keep["sums"].task.thinking is (word == "on")

@@ -81,7 +81,7 @@ def test_rejects_are_counted_shown_and_written(tmp_path: Path) -> None:
     source = load(tmp_path, files=["a.jsonl"], max_rejected_percent=2)
     assert (len(source.rows), len(source.rejects)) == (98, 2)
     assert "98 rows, 2 rejected" in source.describe()
-    write_rejects(tmp_path / "out/rejects.jsonl", [source, source])
+    write_rejects(tmp_path / "out/rejects.jsonl", [("banking", reject) for reject in source.rejects * 2])
     lines = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == 4
     assert lines[1] == {

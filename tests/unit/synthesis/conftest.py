@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from forgetless.errors import ModelError
 from forgetless.records import Message
 
 
@@ -37,14 +38,33 @@ class ScriptedEngine:
             progress(len(prompts), len(prompts))
         return [self.answer(messages[-1].content, sampling["seed"]) for messages in prompts]
 
+    def continue_texts(self, texts: Sequence[str], *, progress: Any = None, **sampling: Any) -> list[str]:
+        self.sampled.append(sampling)
+        self.answered += texts
+        return [f" and {text[:3]} {sampling['seed'] % 97} {i}" for i, text in enumerate(texts)]
+
     def write_prompts(self, n: int, *, seed: int, **sampling: Any) -> list[str]:
         self.written += n
         self.sampled.append(sampling)
         return [self.writes(i, seed) for i in range(n)]
 
 
+@dataclass
 class WordFormat:
     """One token for each word of the prompt."""
+
+    template: str | None = "any"
+    switches_thinking: bool = False
+
+    def as_message(self, answer: str) -> Message:
+        return Message("assistant", answer, trained=True)
+
+    def beginning(self, text: str, *, most_tokens: int) -> str:
+        words = text.split()
+        return " ".join(words[: min(len(words) // 2, most_tokens)])
+
+    def require_template(self) -> None:
+        raise ModelError(field="model.template", value="", rule="no chat template", way_out="set one")
 
     def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
         return [0] * sum(len(message.content.split()) for message in messages)
@@ -63,3 +83,14 @@ def killed() -> type[Killed]:
 @pytest.fixture
 def words() -> WordFormat:
     return WordFormat()
+
+
+@pytest.fixture
+def thinking_words() -> WordFormat:
+    return WordFormat(switches_thinking=True)
+
+
+@pytest.fixture
+def bare_words() -> WordFormat:
+    """Words without a chat template."""
+    return WordFormat(template=None)

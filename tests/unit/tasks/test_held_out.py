@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forgetless.errors import TaskError
 from forgetless.recipe import HeldOutTask
-from forgetless.records import Message, Row
+from forgetless.records import Message, Row, ToolCall
 from forgetless.sources import prompt_key
 from forgetless.tasks import build_task, held_out_split
 
@@ -102,3 +102,27 @@ def test_answers_that_no_output_could_match_are_refused() -> None:
 def test_too_few_rows_are_refused(rows: list[Row]) -> None:
     with pytest.raises(TaskError):
         build_task("domain", HELD, folder=Path(), seed=0, domain_rows=rows)
+
+
+def test_thoughts_are_no_part_of_an_answer_and_tools_no_part_to_lose() -> None:
+    call = Message("assistant", "", trained=True, tool_calls=(ToolCall("f", "{}"),))
+    rows = [
+        Row(
+            id=f"r{n}",
+            source="domain",
+            messages=(
+                Message("user", f"question {n}", tools=("{}",), enable_thinking=True),
+                call,
+                Message("tool", "x", name="f"),
+                Message("assistant", f"<think>hm</think>answer {n}", trained=True),
+            ),
+        )
+        for n in range(200)
+    ]
+    task = build_task("domain", HELD, folder=Path(), seed=0, domain_rows=rows)
+    for item in task.items("dev"):
+        assert item.target.startswith("answer")
+        assert item.messages[0].tools == ("{}",)
+        assert item.messages[0].enable_thinking
+        assert item.messages[1].tool_calls
+        assert not any(message.trained for message in item.messages)

@@ -33,6 +33,33 @@ def test_answers_are_right_wrong_or_missing(scripted: Any, item: Make) -> None:
     assert (results[0].item_id, results[0].group, results[0].subject) == ("good", "g", "s")
 
 
+def test_only_what_stands_after_the_thoughts_is_matched(scripted: Any, item: Make) -> None:
+    answers = {
+        "thought": "<think>\n7, no, 8\n</think>\n\n15",
+        "wrong": "<think>15</think>8",
+        "unfinished": "<think>it is 15",
+        "two thoughts": "<think>8</think><think>9</think>15",
+    }
+    items = [item(name, "15") for name in answers]
+    for match in ("number", "exact"):
+        results = GenerationScorer(match, 8).score(scripted(answer=answers.get), items)
+        assert [result.score for result in results] == [1.0, 0.0, 0.0, 1.0]
+    assert results[0].output == answers["thought"]
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_a_task_may_set_the_mode_of_its_questions(tmp_path: Path, write_jsonl: Write, thinking: bool) -> None:
+    records = [{"q": f"{n}?", "a": str(n)} for n in range(60)]
+    asked = {"type": "generation", "files": [write_jsonl(records)], "prompt": "{q}", "answer": "a"}
+    plain = build_task("sums", GenerationTask(**asked), folder=tmp_path, seed=0)
+    moded = build_task("sums", GenerationTask(**asked, thinking=thinking), folder=tmp_path, seed=0)
+    for part in ("dev", "test"):
+        before, after = plain.items(part), moded.items(part)
+        assert all(item.messages[-1].enable_thinking is thinking for item in after)
+        assert [item.messages[-1].content for item in after] == [item.messages[-1].content for item in before]
+        assert not {item.id for item in after} & {item.id for item in before}
+
+
 def test_generation_is_greedy_and_as_long_as_allowed(scripted: Any, item: Make) -> None:
     engine = scripted()
     GenerationScorer("exact", 17).score(engine, [item("a")])

@@ -183,3 +183,13 @@ def test_the_task_is_built_from_prompts_and_domain_rows(tmp_path: Path, write_js
         domain_rows=[Row(r.id, "d", (r.messages[0], Message("assistant", "refund"))) for r in rows],
     )
     assert other.fingerprint != task.fingerprint
+
+
+def test_thoughts_are_no_leak_and_unfinished_ones_no_answer(scripted: Any, item: Make) -> None:
+    answers = {
+        "free": '<think>{"intent": "x"}</think>Paris.',
+        "leaked": '<think>Paris?</think>{"intent": "x"}',
+        "unfinished": "<think>Paris",
+    }
+    results = LeakScorer(induce_template(INTENTS), 8).score(scripted(answer=answers.get), [item(n) for n in answers])
+    assert [result.score for result in results] == [1.0, 0.0, 0.0]

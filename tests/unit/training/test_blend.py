@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from forgetless.errors import DataError
 from forgetless.recipe import Recipe
 from forgetless.records import Message, Row
 from forgetless.tokens import ChatFormat
@@ -49,3 +52,29 @@ def test_the_fingerprint_follows_content_not_only_lengths() -> None:
 
     assert fingerprint(0) == fingerprint(0)
     assert fingerprint(0) != fingerprint(1)
+
+
+def test_what_became_of_the_rows_is_told_by_source() -> None:
+    rows = {"bank": [row(i, 3, "bank") for i in range(12)] + [row(99, 40, "bank")]}
+    replay = [row(i, 4, "replay") for i in range(10)]
+    told = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe()).accounts
+    assert (told["bank"].rows, told["replay"].rows) == (12, 10)
+    assert told["bank"].rejected == {"is longer than the 24 tokens of `training.max_length_tokens`": 1}
+    cut = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe(long_rows="cut_prompt"))
+    assert (cut.accounts["bank"].rows, cut.accounts["bank"].cut_rows, cut.rejects["bank"]) == (13, 1, ())
+    assert max(len(document.input_ids) for document in cut.documents[0]) == 24
+
+
+def test_a_source_of_which_nothing_can_be_trained_says_why() -> None:
+    rows = {"bank": [row(i, 40, "bank") for i in range(3)]}
+    replay = [row(i, 4, "replay") for i in range(10)]
+    with pytest.raises(DataError, match=r"3: is longer than the 24 tokens") as caught:
+        blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe())
+    assert caught.value.field == "sources.bank"
+
+
+def test_raw_text_may_be_replayed() -> None:
+    rows = {"bank": [row(i, 3, "bank") for i in range(12)]}
+    replay = [Row(f"t{i}", "replay", text=f"w{i} w{i + 1} w{i + 2}") for i in range(10)]
+    blended = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe())
+    assert [document.trained_tokens for document in blended.documents[1]] == [2] * 10

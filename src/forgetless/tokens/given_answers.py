@@ -1,0 +1,85 @@
+"""Answers that are given, not generated: a conversation and an answer in, context ids and continuation ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from forgetless.records import Message
+from forgetless.thoughts import CLOSE
+
+from .reading import ANSWER, QUESTION
+from .rendering import thinking_mode
+
+if TYPE_CHECKING:
+    from .chat_format import ChatFormat
+
+NO_THOUGHTS = f"\n{CLOSE}\n\n"
+"""What follows a thought that the prompt has opened, when there is none."""
+
+
+class _Lead(NamedTuple):
+    """What stands before an answer without thoughts: how the template asks for one, which end of that it writes
+    otherwise once the answer is there, and what it writes then.
+    """
+
+    asks: str
+    replaced: str
+    lead: str
+
+
+class GivenAnswers:
+    """Encodes answers to be scored; see `ChatFormat.encode_answers`."""
+
+    def __init__(self, chat: ChatFormat) -> None:
+        self._chat = chat
+        self._leads: dict[bool | None, _Lead] = {}
+
+    def encode(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[tuple[list[int], list[int]]]:
+        """Context ids and continuation ids for each answer to its conversation."""
+        contexts: list[str] = []
+        answers: list[str] = []
+        pieces = self._chat.pieces
+        for messages, answer in pairs:
+            prompt, lead = self._before(messages)
+            contexts.append(prompt + (lead if lead.strip() else ""))
+            answers.append(self._spaced(answer, lead) if answer else "")
+        opening = [] if self._chat.reading else self._chat.text_opening
+        alone = pieces.ids(contexts)
+        joint = pieces.ids([a + b for a, b in zip(contexts, answers, strict=True)])
+        split = []
+        for context, together, answer in zip(alone, joint, answers, strict=True):
+            clean = together[: len(context)] == context
+            split.append((opening + context, together[len(context) :] if clean else pieces.ids([answer])[0]))
+        return split
+
+    def _spaced(self, answer: str, lead: str) -> str:
+        has_its_own = self._chat.reading is None and answer[:1].isspace()
+        return ("" if lead.strip() or has_its_own else lead) + self._chat.pieces.guard(answer)
+
+    def _before(self, messages: Sequence[Message]) -> tuple[str, str]:
+        """The prompt, and what the template always writes between it and an answer without thoughts."""
+        prompt = self._chat.seamed(messages, add_generation_prompt=True)
+        if self._chat.reading is None:
+            return prompt, " "
+        mode = thinking_mode(messages)
+        if mode not in self._leads:
+            self._leads[mode] = self._read_lead(mode)
+        asks, replaced, lead = self._leads[mode]
+        # A template may ask in another way here than it asks for a first answer (after the result of a tool).
+        return (prompt.removesuffix(replaced), lead) if prompt.endswith(asks) else (prompt, "")
+
+    def _read_lead(self, mode: bool | None) -> _Lead:
+        question, answer = Message("user", QUESTION, enable_thinking=mode), Message("assistant", ANSWER)
+        plain, prompt = (self._chat.seamed([question], add_generation_prompt=asks) for asks in (False, True))
+        asks = prompt.removeprefix(plain) if prompt.startswith(plain) else prompt.partition(QUESTION)[2]
+        whole = self._chat.seamed([question, answer], add_generation_prompt=False)
+        if whole.startswith(prompt):
+            return _Lead(asks, "", whole[len(prompt) :].rpartition(ANSWER)[0])
+        if self._chat.composed(prompt, whole, "") is not None:
+            return _Lead(asks, "", NO_THOUGHTS)
+        marks = self._chat.reading.marks if self._chat.reading else None
+        before = prompt.rpartition(marks.opening)[0] if marks else prompt
+        if whole.startswith(before):
+            return _Lead(asks, prompt[len(before) :], whole[len(before) :].rpartition(ANSWER)[0])
+        return _Lead(asks, "", "")

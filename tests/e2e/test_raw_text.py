@@ -1,0 +1,70 @@
+"""A base model without a chat template, trained on raw text and held by raw text: the whole way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import forgetless as fl
+from forgetless import nano
+from forgetless.rundir import read_events
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
+]
+
+
+def write_items(path: Path) -> None:
+    lines = ({"q": f"{n} and {n + 1}", "a": f"{n + 2}", "b": f"{n + 3}", "right": n % 2} for n in range(24))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+
+def recipe(prompts: Any) -> fl.Recipe:
+    choice = {"type": "choice", "files": ["items.jsonl"], "prompt": "{q}", "choices": ["{a}", "{b}"], "answer": "right"}
+    probability = {"type": "answer_probability", "files": ["items.jsonl"], "prompt": "{q}", "answer": "a"}
+    return fl.Recipe.model_validate(
+        {
+            "name": "texts",
+            "model": {"path": "base", "dtype": "float32", "device": "cpu"},
+            "sources": {"books": {"kind": "domain", "files": ["books.txt"], "share": 0.5}},
+            "replay": {
+                "share": 0.5, "rows": 12, "prompts": prompts, "max_new_tokens": 8, "max_prompt_tokens": 8,
+            },
+            "training": {"steps": 2, "batch_rows": 2, "max_length_tokens": 64, "learning_rate": 1e-3},
+            "mixture": {"repetition_cap": 50},
+            "domain": {"task": probability},
+            "keep": {"numbers": {"margin_points": 50, "task": choice}},
+            "evaluation": {"every_steps": 2, "dev_items": 4, "stop_on_alarm": False, "path": [1.0]},
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("prompts", ["self", [{"files": ["prompts.txt"]}]], ids=["self", "given"])
+def test_raw_text_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompts: Any) -> None:
+    monkeypatch.setenv("FORGETLESS_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(nano.MODEL_PATH, tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    books = [row.text or "" for row in nano.texts(n=40, seed=0)]
+    (tmp_path / "books.txt").write_text("\n\n".join([*books, "the cat sat on the mat " * 40]), "utf-8")
+    (tmp_path / "prompts.txt").write_text("\n\n".join(row.text or "" for row in nano.texts(n=40, seed=1)), "utf-8")
+    write_items(tmp_path / "items.jsonl")
+    result = fl.train(recipe(prompts), folder=tmp_path)
+    events = list(read_events(result.folder))
+    (replay,) = [event for event in events if event["event"] == "replay"]
+    assert 0 < replay["rows"] <= 12
+    mixture = [event for event in events if event["event"] == "mixture"][-1]
+    assert all(share["realised"] > 0.2 for share in mixture["shares"])
+    assert any(event.get("kl") is not None for event in events if event["event"] == "log")
+    assert mixture["accounts"]["books"]["rejected"] == {
+        "is longer than the 64 tokens of `training.max_length_tokens`": 1
+    }
+    (reject,) = [json.loads(line) for line in (result.folder / "rejects.jsonl").read_text("utf-8").splitlines()]
+    assert (reject["source"], reject["reason"]) == ("books", next(iter(mixture["accounts"]["books"]["rejected"])))
+    assert reject["preview"].startswith("the cat sat")
+    assert not (result.folder / "model" / "chat_template.jinja").exists()
+    assert {v.capability for v in result.certificate.verdicts} == {"numbers"}

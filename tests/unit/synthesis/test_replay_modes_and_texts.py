@@ -1,0 +1,133 @@
+"""Self-replay of models that think, and of models without a chat template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forgetless.errors import DataError, ModelError
+from forgetless.recipe import FileSettings, ReplaySettings
+from forgetless.synthesis import ReplayRows, self_replay
+
+Replay = Callable[..., ReplayRows]
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> Replay:
+    def run(engine: Any, format: Any, *, seed: int = 0, **settings: Any) -> ReplayRows:
+        chosen = {"share": 0.2, "prompts": "self", "rows": 20, "max_prompt_tokens": 20, **settings}
+        return self_replay(
+            engine,
+            ReplaySettings(**chosen),
+            format=format,
+            folder=tmp_path,
+            seed=seed,
+            exclude=(),
+            cache=tmp_path / "cache",
+        )
+
+    return run
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> list[FileSettings]:
+    """Thirty texts of eight words, and one of a single word."""
+    written = [f"text {n} is about the number {n} itself" for n in range(30)]
+    (tmp_path / "texts.txt").write_text("\n\n".join([*written, "short"]))
+    return [FileSettings(files=["texts.txt"])]
+
+
+def test_a_model_with_a_switch_answers_half_of_the_prompts_in_either_mode(
+    scripted: Any, replay: Replay, thinking_words: Any
+) -> None:
+    found = replay(scripted(), thinking_words, rows=21)
+    modes = [row.messages[-2].enable_thinking for row in found.rows]
+    assert (modes.count(True), modes.count(False)) == (11, 10)
+    assert found.modes == {"on": 11, "off": 10}
+
+
+def test_a_model_without_a_switch_is_left_in_its_mode(scripted: Any, replay: Replay, words: Any) -> None:
+    found = replay(scripted(), words)
+    assert {row.messages[-2].enable_thinking for row in found.rows} == {None}
+    assert found.modes == {}
+
+
+def test_which_prompt_is_answered_in_which_mode_depends_on_the_seed(
+    scripted: Any, replay: Replay, thinking_words: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": f"q{n}"}) + "\n" for n in range(20)))
+    prompts = [FileSettings(files=["prompts.jsonl"])]
+
+    def modes(seed: int) -> dict[str, bool | None]:
+        rows = replay(scripted(), thinking_words, prompts=prompts, seed=seed).rows
+        return {row.messages[0].content: row.messages[0].enable_thinking for row in rows}
+
+    assert modes(0) == modes(0)
+    assert modes(0) != modes(1)
+
+
+def test_a_base_without_a_template_continues_given_texts(
+    scripted: Any, replay: Replay, bare_words: Any, texts: list[FileSettings]
+) -> None:
+    engine = scripted()
+    found = replay(engine, bare_words, prompts=texts, rows=12, temperature=0.0)
+    assert len(found.rows) == 12
+    assert all(row.text and not row.messages and row.source == "replay" for row in found.rows)
+    assert all(len(begun.split()) == 4 for begun in engine.answered)
+    assert all(row.text.startswith(begun) for row, begun in zip(found.rows, engine.answered, strict=True))
+    assert engine.sampled[0]["temperature"] == 0.0
+    assert replay(scripted(), bare_words, prompts=texts, rows=12, max_prompt_tokens=2).rows != found.rows
+
+
+def test_texts_are_taken_in_an_order_fixed_by_the_seed_and_kept(
+    scripted: Any, replay: Replay, bare_words: Any, texts: list[FileSettings]
+) -> None:
+    first, other, again = scripted(), scripted(), scripted()
+    rows = replay(first, bare_words, prompts=texts, rows=5).rows
+    replay(other, bare_words, prompts=texts, rows=5, seed=1)
+    assert first.answered != other.answered
+    found = replay(again, bare_words, prompts=texts, rows=5)
+    assert (again.answered, found.rows, found.from_cache) == ([], rows, 5)
+
+
+def test_a_base_without_a_template_writes_texts_from_nothing(scripted: Any, replay: Replay, bare_words: Any) -> None:
+    engine = scripted()
+    found = replay(engine, bare_words, temperature=0.0)
+    assert len(found.rows) == 20
+    assert set(engine.answered) == {""}
+    assert engine.sampled[0]["temperature"] == 1.0
+
+
+def test_conversations_need_a_template(scripted: Any, replay: Replay, bare_words: Any, tmp_path: Path) -> None:
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
+    with pytest.raises(ModelError, match="no chat template"):
+        replay(scripted(), bare_words, prompts=[FileSettings(files=["chat.jsonl"])])
+
+
+def test_texts_too_short_to_be_begun_are_refused(
+    scripted: Any, replay: Replay, bare_words: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "short.txt").write_text("one\n\ntwo")
+    with pytest.raises(DataError, match="long enough to be begun"):
+        replay(scripted(), bare_words, prompts=[FileSettings(files=["short.txt"])])
+
+
+def test_prompts_that_the_template_refuses_are_left_out_and_counted(
+    scripted: Any, replay: Replay, words: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.dumps({"prompt": f"q{n}", **({"system": "s"} if n < 3 else {})}) + "\n" for n in range(10)]
+    (tmp_path / "prompts.jsonl").write_text("".join(lines))
+    counted = type(words).encode_prompt
+
+    def refuses_systems(self: Any, messages: Any) -> list[int]:
+        if messages[0].role == "system":
+            raise ModelError(field="chat template", value="", rule="no system here", way_out="")
+        return counted(self, messages)
+
+    monkeypatch.setattr(type(words), "encode_prompt", refuses_systems)
+    found = replay(scripted(), words, prompts=[FileSettings(files=["prompts.jsonl"])])
+    assert (len(found.rows), found.refused) == (7, 3)
