@@ -139,12 +139,13 @@ class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
     `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
-    hub datasets, of which only the prompts are used. Without a chat template the base continues raw text: the
-    beginnings of the texts there, or with `self` nothing but the beginning of a document.
+    hub datasets, of which only the prompts are used. With `raw_text`, and always without a chat template, the base
+    continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
     """
 
     share: Share
     prompts: Literal["self"] | Annotated[list[FileSettings], Field(min_length=1)] = "self"
+    raw_text: bool = False
     rows: Annotated[Whole, Field(ge=1)] = 1000
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
@@ -220,13 +221,23 @@ class MixtureSettings(Settings):
 
 
 class ItemFiles(RecordSettings):
-    """Records of items; templates are written over their columns, as in `template`."""
+    """Records of items; templates are written over their columns, as in `template`.
+
+    With `raw_text` the prompt is text for the model to continue, outside its chat template.
+    """
 
     max_items: Annotated[Whole, Field(ge=1)] | None = None
     prompt: str
+    raw_text: bool = False
     system: str | None = None
     group: str | None = None
     subject: str | None = None
+
+    @model_validator(mode="after")
+    def _raw_text_has_no_turns(self) -> Self:
+        if self.raw_text and self.system is not None:
+            raise ValueError("`system` is a turn of the chat template, and `raw_text: true` goes without one")
+        return self
 
 
 class ChoiceTask(ItemFiles):
@@ -262,6 +273,8 @@ class GenerationTask(ItemFiles):
     def _pattern_goes_with_regex(self) -> GenerationTask:
         if (self.match == "regex") != (self.pattern is not None):
             raise ValueError("`pattern:` is needed with `match: regex`, and read by nothing else")
+        if self.raw_text and self.thinking is not None:
+            raise ValueError("`thinking` is a switch of the chat template, and `raw_text: true` goes without one")
         return self
 
 

@@ -97,7 +97,7 @@ def self_replay(
         ModelError: Prompt files hold conversations, and there is no chat template.
     """
     cache = cache / "replay"
-    if format.template is None:
+    if settings.raw_text or format.template is None:
         return _continued(engine, settings, format, folder, seed, cache, progress)
     selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
     if not selection.prompts:

@@ -109,9 +109,13 @@ class ChatFormat:
         """
         return self.seamed(messages, add_generation_prompt=add_generation_prompt).replace(SEAM, "")
 
+    def writes_plain(self, messages: Sequence[Message]) -> bool:
+        """Whether a conversation is plain text for this model: it is meant so, or there is no chat template."""
+        return self.reading is None or any(message.raw_text for message in messages)
+
     def seamed(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         """As `render`, with seams inside the special tokens that the content spells (see `pieces`)."""
-        if self._render is None or self.reading is None:
+        if self._render is None or self.reading is None or self.writes_plain(messages):
             return "\n\n".join(self.pieces.guard(message.content) for message in messages)
         mode = thinking_mode(messages)
         if mode is not None and not self.switches_thinking:
@@ -131,16 +135,17 @@ class ChatFormat:
     # Prompts and answers
 
     def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[Prompt]:
-        """Each conversation ready for the model to answer; the plain text of its messages without a template.
+        """Each conversation ready for the model to answer; raw text, and all of it without a template, as it stands.
 
         Raises:
             ModelError: The chat template refuses a conversation.
         """
         texts = [self.seamed(messages, add_generation_prompt=True) for messages in conversations]
         ids = self.pieces.ids(texts)
-        if self.reading is None:
-            return [Prompt(self.text_opening + own) for own in ids]
-        return [Prompt(own, self.opens_thought(text)) for own, text in zip(ids, texts, strict=True)]
+        return [
+            Prompt(self.text_opening + own) if self.writes_plain(asked) else Prompt(own, self.opens_thought(text))
+            for asked, own, text in zip(conversations, ids, texts, strict=True)
+        ]
 
     def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the conversation, ready for the model to answer."""

@@ -54,6 +54,13 @@ def test_the_nearest_name_is_one_that_may_stand_there(refusal: Refuse, place: st
     assert f"did you mean `{place.rpartition('.')[2]}`?" != error.way_out
 
 
+@pytest.mark.parametrize("key", ["system", "thinking"])
+def test_raw_text_goes_with_nothing_of_a_chat_template(refusal: Refuse, key: str) -> None:
+    value = {"system": "Be brief.", "thinking": True}[key]
+    error = refusal("keep.sorting.task", GENERATION | {"raw_text": True, key: value})
+    assert f"`{key}` is a" in error.rule
+
+
 def test_unknown_key_in_a_prompt_file_is_named(refusal: Refuse) -> None:
     error = refusal("replay", {"share": 0.5, "prompts": [{"files": ["prompts.txt"], "shap": "text"}]})
     assert "shap" in error.field

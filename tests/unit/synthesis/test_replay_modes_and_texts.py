@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forgetless.errors import DataError, ModelError
+from forgetless.errors import DataError, ModelError, RecipeError
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.synthesis import ReplayRows, self_replay
 
@@ -100,6 +100,17 @@ def test_a_base_without_a_template_writes_texts_from_nothing(scripted: Any, repl
     assert len(found.rows) == 20
     assert set(engine.answered) == {""}
     assert engine.sampled[0]["temperature"] == 1.0
+
+
+def test_a_model_with_a_template_continues_texts_where_that_is_asked(
+    scripted: Any, replay: Replay, words: Any, texts: list[FileSettings], tmp_path: Path
+) -> None:
+    found = replay(scripted(), words, prompts=texts, raw_text=True)
+    assert found.rows
+    assert all(row.text and row.text.startswith("text ") and not row.messages for row in found.rows)
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
+    with pytest.raises(RecipeError, match=r"chat\.jsonl:1\n  is a conversation"):
+        replay(scripted(), words, prompts=[FileSettings(files=["chat.jsonl"])], raw_text=True)
 
 
 def test_conversations_need_a_template(scripted: Any, replay: Replay, bare_words: Any, tmp_path: Path) -> None:
