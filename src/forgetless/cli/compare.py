@@ -13,7 +13,13 @@ from forgetless.records import to_json
 
 
 def compare(
-    base: Annotated[str, typer.Argument(help="The model before: a folder, GGUF file or hub id.", show_default=False)],
+    base: Annotated[
+        str,
+        typer.Argument(
+            help="The model before: a folder, GGUF file or hub id, or `endpoint:NAME` from the recipe.",
+            show_default=False,
+        ),
+    ],
     tuned: Annotated[str, typer.Argument(help="The model after.", show_default=False)],
     recipe: Annotated[
         Path,
@@ -25,20 +31,26 @@ def compare(
 
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
-    from forgetless.cli.console import results_console, write_json
-    from forgetless.recipe import ModelSettings, load_comparison
+    from forgetless.cli.console import err, narrator, results_console, write_json
+    from forgetless.recipe import load_comparison
 
     settings = load_comparison(recipe)
     from forgetless.comparison import compare as run_comparison
     from forgetless.reporting import verdict_table
 
-    before, after = (ModelSettings(path=_rooted(path)) for path in (base, tuned))
-    result = run_comparison(before, after, settings, folder=recipe.resolve().parent)
+    with narrator() as tell:
+        result = run_comparison(
+            _rooted(base), _rooted(tuned), settings, folder=recipe.resolve().parent, progress=tell.progress
+        )
+    for note in result.notes:
+        err.print(f"note: {note}", markup=False)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
-    write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
+    write_json(
+        {"verdicts": to_json(result.verdicts), "domain": to_json(result.domain), "notes": list(result.notes)}, json
+    )
     raise typer.Exit(exit_code(result.verdicts))
 
 
 def _rooted(path: str) -> str:
-    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; a hub id as it is."""
+    """A local path as the shell meant it, since paths in a recipe are relative to the recipe; all else as it is."""
     return str(Path(path).resolve()) if Path(path).exists() else path

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from forgetless.engines import Engine
+from forgetless.engines import Engine, Progress
 from forgetless.guard.capability import Capability
-from forgetless.records import Item, Verdict
+from forgetless.records import Item, ItemResult, Verdict
 from forgetless.rundir import ScoreStore, content_hash
 from forgetless.tasks import Task, measure
 from forgetless.verdicts import judge_all, judge_domain
@@ -23,28 +23,31 @@ class Comparer:
         base_scores: Where the base's score sheets are kept between runs.
         scores: Where the tuned model's are kept.
         alpha: One-sided level of every verdict.
+        progress: Gives a callback for the measuring of one model on one task, or `None`.
     """
 
     def __init__(
-        self, base: Engine, tuned: Engine, *, base_scores: ScoreStore, scores: ScoreStore, alpha: float
+        self,
+        base: Engine,
+        tuned: Engine,
+        *,
+        base_scores: ScoreStore,
+        scores: ScoreStore,
+        alpha: float,
+        progress: Callable[[str], Progress | None] = lambda description: None,
     ) -> None:
         self.base = base
         self.tuned = tuned
         self.base_scores = base_scores
         self.scores = scores
         self.alpha = alpha
+        self.progress = progress
 
     def judge(
         self, capabilities: Sequence[Capability], items: Items, discordance: Mapping[str, float] | None = None
     ) -> tuple[Verdict, ...]:
         """One verdict for each capability, from all of its items."""
-        results = {
-            c.name: (
-                measure(self.base, c.task, items[c.name], store=self.base_scores).results,
-                measure(self.tuned, c.task, items[c.name], store=self.scores).results,
-            )
-            for c in capabilities
-        }
+        results = {c.name: self._measure(c.task, items[c.name]) for c in capabilities}
         verdicts = judge_all(
             results,
             margins={c.name: c.margin for c in capabilities},
@@ -56,9 +59,13 @@ class Comparer:
 
     def judge_domain(self, domain: Task, items: Sequence[Item]) -> Verdict:
         """Has the domain gained?"""
-        before = measure(self.base, domain, items, store=self.base_scores)
-        after = measure(self.tuned, domain, items, store=self.scores)
-        return judge_domain(before.results, after.results, alpha=self.alpha)
+        before, after = self._measure(domain, items)
+        return judge_domain(before, after, alpha=self.alpha)
+
+    def _measure(self, task: Task, items: Sequence[Item]) -> tuple[Sequence[ItemResult], Sequence[ItemResult]]:
+        before = measure(self.base, task, items, store=self.base_scores, progress=self.progress(f"{task.name}: base"))
+        after = measure(self.tuned, task, items, store=self.scores, progress=self.progress(f"{task.name}: tuned"))
+        return before.results, after.results
 
 
 def draw_test_items(

@@ -65,6 +65,7 @@ def self_replay(
     seed: int,
     exclude: Collection[str],
     cache: Path,
+    at_once: int = 1,
     progress: Progress | None = None,
 ) -> ReplayRows:
     """Let the base model answer prompts, and return the answers as training rows.
@@ -77,6 +78,7 @@ def self_replay(
         seed: Fixes the order of given prompts and the sampling.
         exclude: The `prompt_key` of every item that a task will test on.
         cache: The folder that keeps blocks of prompts and answers.
+        at_once: How many prompts the engine answers side by side; blocks are made large enough to keep it busy.
         progress: Called as answers come.
 
     Returns:
@@ -88,11 +90,12 @@ def self_replay(
         DataError: A prompt file cannot be read, or no prompt can be used.
     """
     cache = cache / "replay"
-    selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
+    selection = _select(_prompts(engine, settings, folder, seed, cache, at_once), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
-    key = _key(engine, settings, selection.prompts, seed)
-    blocks = list(_answers(engine, settings, selection.prompts, seed, cache / key, progress))
+    size = block_rows(settings.max_prompt_tokens + settings.max_new_tokens, at_once=at_once)
+    key = _key(engine, settings, selection.prompts, seed, size)
+    blocks = list(_answers(engine, settings, selection.prompts, seed, size, cache / key, progress))
     answers = [text for block in blocks for text in block.texts]
     rows = tuple(
         _row(prompt, answer, origin=f"replay/{key}:{i}")
@@ -111,9 +114,11 @@ def self_replay(
     )
 
 
-def _prompts(engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path) -> Iterator[Prompt]:
+def _prompts(
+    engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path, at_once: int
+) -> Iterator[Prompt]:
     if settings.prompts == "self":
-        return self_written_prompts(engine, settings, seed=seed, cache=cache)
+        return self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
     return given_prompts(settings.prompts, folder=folder, seed=seed)
 
 
@@ -139,13 +144,9 @@ def _select(
     return _Selection(list(chosen.values()), excluded, too_long, duplicates)
 
 
-def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int) -> str:
-    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, _block_rows(settings)]
+def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int, size: int) -> str:
+    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, size]
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
-
-
-def _block_rows(settings: ReplaySettings) -> int:
-    return block_rows(settings.max_prompt_tokens + settings.max_new_tokens)
 
 
 def _answers(
@@ -153,10 +154,10 @@ def _answers(
     settings: ReplaySettings,
     prompts: list[Prompt],
     seed: int,
+    size: int,
     folder: Path,
     progress: Progress | None,
 ) -> Iterator[Block]:
-    size = _block_rows(settings)
     for index, start in enumerate(range(0, len(prompts), size)):
         block = prompts[start : start + size]
 

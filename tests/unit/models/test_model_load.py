@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from forgetless.errors import ModelError
-from forgetless.models import load_folder, load_model, save_adapter, save_model
+from forgetless.models import load_folder, load_format, load_model, save_adapter, save_model, stop_ids_of
 from forgetless.recipe import ModelSettings
 
 
@@ -154,3 +154,28 @@ def test_devices_that_are_not_there(saved: Path):
 
 def test_a_file_is_no_model(saved: Path):
     assert "a model is a folder" in complaint(settings(saved / "config.json"))
+
+
+def test_a_chat_format_comes_without_the_model_and_with_all_its_stop_tokens(broken: Path):
+    (broken / "model.safetensors").unlink()
+    whole = load_format(str(broken), folder=broken, field="tokenizer")
+    assert whole.format.template is not None
+    assert whole.stop_ids == frozenset(whole.format.stop_ids) == {2}
+    config = json.loads((broken / "generation_config.json").read_text("utf-8"))
+    (broken / "generation_config.json").write_text(json.dumps(config | {"eos_token_id": [2, 7]}), "utf-8")
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2, 7}
+    (broken / "generation_config.json").unlink()
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    (broken / "config.json").write_text(json.dumps(config | {"eos_token_id": 9}), "utf-8")
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2, 9}
+    (broken / "config.json").unlink()
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2}
+    assert stop_ids_of(None) == frozenset()
+
+
+def test_a_chat_format_that_cannot_be_used_names_its_own_place(tmp_path: Path):
+    tiny_tokenizer(None).save_pretrained(tmp_path / "bare")
+    for path in ("bare", "./nowhere"):
+        with pytest.raises(ModelError) as caught:
+            load_format(path, folder=tmp_path, field="endpoints.fast.tokenizer")
+        assert caught.value.field == "endpoints.fast.tokenizer"
