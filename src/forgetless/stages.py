@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from forgetless.engines import TransformersEngine
+from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard
 from forgetless.models import LoadedModel, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
-from forgetless.records import Certificate, MixtureShare, Row, StreamKind
+from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
 from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
 OnEvent = Callable[[dict[str, Any]], None]
+
+_PROMPTS_COMPARED = 16
 
 
 def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
@@ -105,8 +108,13 @@ def replay_rows(
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
         return ()
-    replay = self_replay(engine, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
-                         exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
+    name, at_once = recipe.replay.endpoint, 1
+    answering: Engine = engine
+    if name is not None:
+        answering = endpoint_of_base(recipe, name, engine, base, exam, run)
+        at_once = recipe.endpoints[name].concurrency
+    replay = self_replay(answering, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
+                         exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(), at_once=at_once,
                          progress=progress("self-replay"))  # fmt: skip
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
@@ -121,6 +129,42 @@ def replay_rows(
 def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
     """Which capabilities lie close to the replay rows, as it was measured before training; empty without replay."""
     return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
+
+
+def endpoint_of_base(
+    recipe: Recipe, name: str, engine: TransformersEngine, base: LoadedModel, exam: Exam, run: RunFolder
+) -> Engine:
+    """The endpoint that answers replay prompts for the base, once it is seen to serve the base.
+
+    A resumed run that has its rows goes on without the server; one that was killed among them asks for the rest.
+
+    Raises:
+        EndpointError: The server cannot be asked, or does not give the base's answers.
+    """
+    assert recipe.replay is not None
+    told = {event["event"]: event for event in run.events()}
+    earlier = told.get("endpoint")
+    if earlier is not None and "replay" in told:
+        return RecordedEndpoint(earlier["model_hash"], earlier["settings_hash"])
+    settings = recipe.endpoints[name]
+    endpoint = EndpointEngine.connect(settings, field=f"endpoints.{name}", format=base.format,
+                                      stop_ids=engine.stop_ids,
+                                      scope=earlier["scope"] if earlier else None)  # fmt: skip
+    agreement = check_agreement(engine, endpoint, _telling_prompts(exam, recipe.seed),
+                                temperature=recipe.replay.temperature, field="replay.endpoint")  # fmt: skip
+    run.append_event("endpoint", name=name, url=settings.url, model=settings.model, base=base.name,
+                     form=endpoint.served.form.name, fingerprint=endpoint.served.fingerprint,
+                     asked=agreement.asked, agreed=agreement.agreed, scope=endpoint.scope,
+                     model_hash=endpoint.model_hash, settings_hash=endpoint.settings_hash)  # fmt: skip
+    return endpoint
+
+
+def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
+    """Dev items of the domain and of each capability in turn: what a tuned model and its base answer differently."""
+    tasks = [exam.domain, *(c.task for c in exam.capabilities)]
+    items = (task.items("dev", limit=_PROMPTS_COMPARED, seed=seed) for task in tasks)
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*items))
+    return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
 
 
 def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder) -> None:

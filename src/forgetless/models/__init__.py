@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .disk import writing_weights
 from .hashing import model_hash, weights_hash
-from .load import LoadedModel, load_folder, load_model
+from .load import LoadedFormat, LoadedModel, load_folder, load_format, load_model, stop_ids_of
 from .look import ModelLook, look_at_model
 from .path import LinearPath
 from .save import plain_model, save_adapter, save_model
@@ -16,9 +16,11 @@ from .weights import load_weights_only, save_weights_only
 
 __all__ = [
     "LinearPath",
+    "LoadedFormat",
     "LoadedModel",
     "ModelLook",
     "load_folder",
+    "load_format",
     "load_model",
     "load_weights_only",
     "look_at_model",
@@ -27,6 +29,7 @@ __all__ = [
     "save_adapter",
     "save_model",
     "save_weights_only",
+    "stop_ids_of",
     "weights_hash",
     "writing_weights",
 ]

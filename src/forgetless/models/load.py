@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from forgetless.errors import ModelError
 from forgetless.recipe import ModelSettings
@@ -38,6 +45,13 @@ class LoadedModel:
     hash: str
     name: str
     trust_remote_code: bool = False
+
+
+class LoadedFormat(NamedTuple):
+    """How a model writes conversations, without the model; `stop_ids` are all tokens that end its answers."""
+
+    format: ChatFormat
+    stop_ids: frozenset[int]
 
 
 def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
@@ -95,6 +109,61 @@ def load_folder(
     settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code,
                 "chat_template_kwargs": template_arguments or {}}  # fmt: skip
     return load_model(ModelSettings.model_validate(settings), folder=Path())
+
+
+def load_format(
+    path: str,
+    *,
+    folder: Path,
+    field: str,
+    template: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> LoadedFormat:
+    """Loads the tokenizer and chat template of a model that runs elsewhere.
+
+    Args:
+        path: A folder, a GGUF file or a hub id.
+        folder: What a relative path is relative to.
+        field: The recipe's name for it, for errors.
+        template: A chat template in place of its own: a Jinja file, or the name of a shipped one.
+        arguments: Names that the chat template reads, and their values.
+
+    Raises:
+        ModelError: There is no tokenizer, it or the template cannot be used, or the template does not read an argument.
+    """
+    named, gguf_file = split_gguf_path(path, None)
+    place = locate(named, folder=folder, field=field)
+    if gguf_file:
+        require_gguf_package(gguf_file)
+    origin = {"gguf_file": gguf_file} if gguf_file else {}
+    source = named_template(template, folder=folder) if template else None
+    try:
+        chat = ChatFormat(AutoTokenizer.from_pretrained(place, **origin), template=source, arguments=arguments)
+    except ModelError as error:
+        if error.field.startswith(("model.template", "model.chat_template_kwargs")):
+            raise
+        raise ModelError(field=field, value=path, rule=error.rule, way_out=error.way_out) from None
+    except _READING_ERRORS as error:
+        raise _unreadable(place, error, field=field) from None
+    return LoadedFormat(chat, frozenset(chat.stop_ids) | _shipped_stop_ids(place, origin))
+
+
+def stop_ids_of(config: Any) -> frozenset[int]:
+    """The end-of-sequence tokens that a config names; none for `None`."""
+    ids = getattr(config, "eos_token_id", None)
+    if ids is None:
+        return frozenset()
+    return frozenset([ids] if isinstance(ids, int) else ids)
+
+
+def _shipped_stop_ids(place: str, origin: dict[str, str]) -> frozenset[int]:
+    """As a loaded model has them: from its generation config, else from its config."""
+    for kind in (AutoConfig,) if origin else (GenerationConfig, AutoConfig):
+        try:
+            return stop_ids_of(kind.from_pretrained(place, **origin))
+        except _READING_ERRORS:
+            continue
+    return frozenset()
 
 
 def _load(

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
@@ -135,17 +145,50 @@ class SourceSettings(FileSettings):
     share: Share
 
 
+def _only_an_address(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("`url` is the address of a server up to `/v1`, such as `http://localhost:8000/v1`")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("`url` holds no names, keys or questions; a key is named under `api_key_env`")
+    return url.rstrip("/")
+
+
+class EndpointSettings(Settings):
+    """A server that answers for a model over an OpenAI-compatible interface.
+
+    `model` is the name by which the server knows the model, and `tokenizer` the folder, GGUF file or hub id of that
+    model's own tokenizer and chat template. `revision` is the user's word for what is served: with it, scores are kept
+    for other runs. `api_key_env` names the environment variable that holds the key; the key itself stands nowhere.
+    """
+
+    url: Annotated[str, AfterValidator(_only_an_address)]
+    model: Annotated[str, Field(min_length=1)]
+    tokenizer: str | None = None
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    concurrency: Annotated[Whole, Field(ge=1, le=1024)] = 16
+    timeout_seconds: Annotated[Real, Field(gt=0.0)] = 300.0
+    retries: Annotated[Whole, Field(ge=0)] = 6
+
+
 class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
     `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
     hub datasets, of which only the prompts are used. With `raw_text`, and always without a chat template, the base
     continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
+    `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
     """
 
     share: Share
     prompts: Literal["self"] | Annotated[list[FileSettings], Field(min_length=1)] = "self"
     raw_text: bool = False
+    endpoint: str | None = None
     rows: Annotated[Whole, Field(ge=1)] = 1000
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
@@ -382,7 +425,7 @@ class EvaluationSettings(Settings):
 
 
 class Questions(Settings):
-    """What a model is asked: the part that a recipe for training and one for comparing share.
+    """What models are asked, and where: the part that a recipe for training and one for comparing share.
 
     `folder` is the folder of the file that it was read from, which relative paths start from; without a file it is
     the working directory. `keep` may be a list of ready sets, and an entry may leave its task out: then its name says
@@ -392,6 +435,7 @@ class Questions(Settings):
     _folder: Path = PrivateAttr(default_factory=Path)
 
     seed: Annotated[Whole, Field(ge=0)] = 0
+    endpoints: dict[str, EndpointSettings] = {}
     keep: Annotated[dict[str, CapabilitySettings], BeforeValidator(write_out)] = {}
     evaluation: EvaluationSettings = EvaluationSettings()
 
@@ -454,6 +498,14 @@ class Recipe(Questions):
                 f"replay rows may have {longest} tokens (`replay.max_prompt_tokens` + `replay.max_new_tokens`), more "
                 f"than `training.max_length_tokens: {self.training.max_length_tokens}` lets in"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replay_asks_a_known_endpoint(self) -> Recipe:
+        named = self.replay.endpoint if self.replay else None
+        if named is not None and named not in self.endpoints:
+            known = ", ".join(self.endpoints) or "(none)"
+            raise ValueError(f"`replay.endpoint: {named}` is none of the recipe's `endpoints`: {known}")
         return self
 
     @model_validator(mode="after")

@@ -71,6 +71,7 @@ def self_replay(
     seed: int,
     exclude: Collection[str],
     cache: Path,
+    at_once: int = 1,
     progress: Progress | None = None,
 ) -> ReplayRows:
     """Let the base model answer prompts, and return the answers as training rows.
@@ -83,6 +84,7 @@ def self_replay(
         seed: Fixes the order of given prompts and the sampling.
         exclude: The `prompt_key` of every item that a task will test on.
         cache: The folder that keeps blocks of prompts and answers.
+        at_once: How many prompts the engine answers side by side; blocks are made large enough to keep it busy.
         progress: Called as answers come.
 
     Returns:
@@ -97,20 +99,19 @@ def self_replay(
         ModelError: Prompt files hold conversations, and there is no chat template.
     """
     cache = cache / "replay"
+    size = block_rows(settings.max_prompt_tokens + settings.max_new_tokens, at_once=at_once)
     if settings.raw_text or format.template is None:
-        return _continued(engine, settings, format, folder, seed, cache, progress)
-    selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
+        return _continued(engine, settings, format, folder, seed, size, cache, progress)
+    selection = _select(_prompts(engine, settings, folder, seed, cache, at_once), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
     prompts = _in_both_modes(selection.prompts) if format.switches_thinking else selection.prompts
-    key = _key(engine, settings, prompts, seed)
+    key = _key(engine, settings, prompts, seed, size)
 
     def answer(part: Sequence[Prompt], seed: int, within: Progress) -> list[str]:
         return engine.generate(part, **_sampling(settings), seed=seed, progress=within)
 
-    blocks = list(
-        answer_blocks(prompts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress)
-    )
+    blocks = list(answer_blocks(prompts, size, answer, folder=cache / key, seed=seed, progress=progress))
     answers = [text for block in blocks for text in block.texts]
     rows = tuple(
         _row((*prompt, format.as_message(answer)), origin=f"replay/{key}:{i}")
@@ -138,6 +139,7 @@ def _continued(
     format: ChatFormat,
     folder: Path,
     seed: int,
+    size: int,
     cache: Path,
     progress: Progress | None,
 ) -> ReplayRows:
@@ -146,13 +148,13 @@ def _continued(
     if settings.prompts == "self" and not settings.temperature:
         # Every text that begins with nothing would be the same one.
         sampling["temperature"] = 1.0
-    addressed = [sampling, _block_rows(settings), seed, texts]
+    addressed = [sampling, size, seed, texts]
     key = content_hash("replay texts", engine.model_hash, engine.settings_hash, *addressed)
 
     def answer(part: Sequence[str], seed: int, within: Progress) -> list[str]:
         return engine.continue_texts(part, **sampling, seed=seed, progress=within)
 
-    blocks = list(answer_blocks(texts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress))
+    blocks = list(answer_blocks(texts, size, answer, folder=cache / key, seed=seed, progress=progress))
     written = [text for block in blocks for text in block.texts]
     whole = [start + text for start, text in zip(texts, written, strict=True) if text.strip()]
     rows = tuple(
@@ -175,9 +177,11 @@ def _texts(blocks: Sequence[Block], *, found: bool) -> int:
     return sum(len(block.texts) for block in blocks if block.found == found)
 
 
-def _prompts(engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path) -> Iterator[Prompt]:
+def _prompts(
+    engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path, at_once: int
+) -> Iterator[Prompt]:
     if settings.prompts == "self":
-        return self_written_prompts(engine, settings, seed=seed, cache=cache)
+        return self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
     return given_prompts(settings.prompts, folder=folder, seed=seed)
 
 
@@ -213,13 +217,9 @@ def _length(prompt: Prompt, format: ChatFormat) -> int | None:
         return None
 
 
-def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int) -> str:
-    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, _block_rows(settings)]
+def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int, size: int) -> str:
+    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, size]
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
-
-
-def _block_rows(settings: ReplaySettings) -> int:
-    return block_rows(settings.max_prompt_tokens + settings.max_new_tokens)
 
 
 def _sampling(settings: ReplaySettings) -> dict[str, Any]:

@@ -23,14 +23,16 @@ MOST_PROMPTS_PER_ROW = 4
 """A model that repeats itself is asked for this many prompts for every row wanted, and then no more."""
 
 
-def self_written_prompts(engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path) -> Iterator[Prompt]:
+def self_written_prompts(
+    engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path, at_once: int = 1
+) -> Iterator[Prompt]:
     """Prompts in the order in which the model writes them, block by block as they are asked for.
 
     Temperature and top-p are those of the answers, except that temperature 0, which would write one prompt over and
     over, counts as 1.
     """
     temperature = settings.temperature or 1.0
-    size = min(settings.rows, block_rows(settings.max_prompt_tokens))
+    size = min(settings.rows, block_rows(settings.max_prompt_tokens, at_once=at_once))
     sampling = {"max_new_tokens": settings.max_prompt_tokens, "temperature": temperature, "top_p": settings.top_p}
     folder = cache / content_hash("replay prompts", engine.model_hash, engine.settings_hash, sampling, size, seed)
     for index in range(-(-MOST_PROMPTS_PER_ROW * settings.rows // size)):

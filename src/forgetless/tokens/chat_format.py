@@ -275,6 +275,24 @@ class ChatFormat:
             return self.decode_many(answers)
         return [self._thoughts.decode(ids, opened=p.opens_thought) for p, ids in zip(prompts, answers, strict=True)]
 
+    @property
+    def thoughts_need_ids(self) -> bool:
+        """Whether special tokens mark thoughts, so that `read_answer` cannot tell them."""
+        return self._thoughts is not None and self._thoughts.needs_ids
+
+    def read_answer(self, prompt: Prompt, text: str) -> str:
+        """As `decode_answers`, for an answer of which only the text is known, special tokens left out."""
+        return text if self._thoughts is None else self._thoughts.read(text, opened=prompt.opens_thought)
+
+    def decode_continuations(self, starts: Sequence[list[int]], written: Sequence[list[int]]) -> list[str]:
+        """What a model wrote after raw texts.
+
+        Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
+        """
+        begun = self.decode_many(starts)
+        whole = self.decode_many([start + ids for start, ids in zip(starts, written, strict=True)])
+        return [text.removeprefix(start) for text, start in zip(whole, begun, strict=True)]
+
     # What the template says about tokens
 
     def require_template(self) -> None:
