@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgetless.guard import Comparer, capabilities_of, draw_test_items, fresh_seeds
-from forgetless.models import load_model
+from forgetless.models import load_finished
 from forgetless.recipe import ComparisonRecipe, ModelSettings, Recipe
 from forgetless.records import Verdict
 from forgetless.stages import domain_rows_of, engine_of, load_sources, shared_scores
@@ -32,7 +32,7 @@ def compare(
 
     Args:
         base: The model before: a folder, a GGUF file, a hub id, or settings as under `model:` in a recipe.
-        tuned: The model after.
+        tuned: The model after; also the adapter folder that a run left, over the base that it names.
         recipe: What to ask; everything about training is ignored.
         folder: What relative paths in the recipe are relative to.
 
@@ -44,7 +44,7 @@ def compare(
     tasks = {c.name: c.task for c in capabilities}
     if recipe.domain is not None:
         tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows)
-    before, after = (engine_of(load_model(_model_settings(m), folder=folder), recipe) for m in (base, tuned))
+    before, after = (engine_of(load_finished(_model_settings(m), folder=folder), recipe) for m in (base, tuned))
     items = draw_test_items(tasks, limit=recipe.evaluation.test_items, seed=recipe.seed,
                             fresh_seeds=fresh_seeds(tasks, before.model_hash, after.model_hash))  # fmt: skip
     comparer = Comparer(before, after, base_scores=shared_scores(), scores=shared_scores(),

@@ -23,6 +23,7 @@ from forgetless.stages import (
     check_disk,
     domain_rows_of,
     engine_of,
+    identity,
     keep_recipe,
     load_sources,
     replay_rows,
@@ -74,7 +75,7 @@ def train(
 
         base = load_model(recipe.model, folder=folder)
         engine = engine_of(base, recipe)
-        run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, base_hash=base.hash))
+        run.write_json("manifest.json", manifest(seed=recipe.seed, **identity(base)))
         rows = rows_to_train_on(sources, exam, recipe, run)
         replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
         blended = blend(rows, replay, base.format, recipe=recipe)

@@ -9,7 +9,7 @@ from typing import Any
 from forgetless.engines import TransformersEngine
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard
-from forgetless.models import LoadedModel, weights_hash
+from forgetless.models import LoadedModel, attention_of, weights_hash
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare, Row
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, free_bytes
@@ -162,6 +162,15 @@ def ship(recipe: Recipe, certificate: Certificate, run: RunFolder) -> Path:
     label = "certified" if certificate.certified or name == "certified" else "not certified"
     run.append_event("shipped", folder=name, label=label, ship=recipe.ship, missing=certificate.missing)
     return run.path / name
+
+
+def identity(base: LoadedModel) -> dict[str, str]:
+    """What a run is measured against, for the manifest: the base as it was loaded."""
+    told = {"base": base.name, "base_hash": base.hash, "dtype": str(base.model.dtype).removeprefix("torch."),
+            "attention": attention_of(base.model)}  # fmt: skip
+    if base.origin is not None and base.origin.quantization is not None:
+        told["reference"] = f"the base quantised to {base.origin.quantization} (4 bits), not the base as published"
+    return told
 
 
 def engine_of(loaded: LoadedModel, recipe: Recipe | ComparisonRecipe) -> TransformersEngine:

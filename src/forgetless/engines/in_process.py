@@ -9,7 +9,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
-from forgetless.models import plain_model
+from forgetless.models import attention_of, plain_model
 from forgetless.records import Message
 from forgetless.rundir import content_hash
 from forgetless.tokens import ChatFormat
@@ -75,6 +75,7 @@ class TransformersEngine:
             self._batch_tokens,
             str(self._model.dtype),
             self._model.device.type,
+            attention_of(self._model),
             sorted(self._stops),
             self._format.template,
         )

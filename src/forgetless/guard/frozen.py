@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetless.engines import TransformersEngine
-from forgetless.models import LinearPath, LoadedModel, load_folder, save_model
+from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, save_and_reload
 from forgetless.rundir import content_hash
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -23,18 +24,18 @@ class Frozen:
 
     base: LoadedModel
     tuned: LoadedModel
-    path: LinearPath
+    path: LinearPath | AdapterPath
     batch_tokens: int
 
     @classmethod
-    def save(cls, base: LoadedModel, chosen: PreTrainedModel, folder: Path, *, batch_tokens: int) -> Frozen:
-        """Save the chosen model to a folder, and freeze what is read back from there."""
-        return cls.load(base, _saved(base, chosen, folder), batch_tokens=batch_tokens)
+    def save(cls, base: LoadedModel, chosen: PreTrainedModel | PeftModel, folder: Path, *, batch_tokens: int) -> Frozen:
+        """Save the chosen model, or adapter, to a folder, and freeze what is read back from there."""
+        return cls.load(base, save_and_reload(base, chosen, folder), batch_tokens=batch_tokens)
 
     @classmethod
     def load(cls, base: LoadedModel, tuned: LoadedModel, *, batch_tokens: int) -> Frozen:
         """Freeze two loaded models."""
-        return cls(base, tuned, LinearPath(base.model, tuned.model), batch_tokens)
+        return cls(base, tuned, path_between(base.model, tuned.model), batch_tokens)
 
     def base_engine(self) -> TransformersEngine:
         """Answers for the base."""
@@ -55,12 +56,7 @@ class Frozen:
 
     def save_between(self, a: float, folder: Path) -> TransformersEngine:
         """Save θ(a), and answer for what is read back from there."""
-        return self._engine(_saved(self.base, self.path.at(a), folder))
+        return self._engine(save_and_reload(self.base, self.path.at(a), folder))
 
     def _engine(self, loaded: LoadedModel) -> TransformersEngine:
         return TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=self.batch_tokens)
-
-
-def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedModel:
-    save_model(model, base.format.tokenizer, folder)
-    return load_folder(folder, dtype=str(base.model.dtype).removeprefix("torch."), device=str(base.model.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from forgetless.tokens import ChatFormat
 
 from .gguf import clean_after_gguf, require_gguf_package, split_gguf_path
 from .hashing import model_hash
+from .kernels import attention_arguments, check_flash_precision, quantization_arguments
 from .place import check_adapter, check_folder, choose_device, choose_dtype, hub_is_off, locate
+from .silence import libraries_silenced
 
 _READING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 """What transformers and PEFT raise for files that are missing, broken, of another kind or of another shape."""
@@ -28,13 +31,16 @@ _READING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, Saf
 class LoadedModel:
     """A model in evaluation mode, its way to write conversations, and what it is.
 
-    `hash` covers weights, architecture, vocabulary and chat template (see `model_hash`); `name` is what people call it.
+    `model` carries an adapter where a run shipped one. `hash` covers weights, architecture, vocabulary and chat
+    template (see `model_hash`); `name` is what people call it; `origin` loads it again from any working folder, in
+    the same number format (none for a model that was made in memory).
     """
 
-    model: PreTrainedModel
+    model: PreTrainedModel | PeftModel
     format: ChatFormat
     hash: str
     name: str
+    origin: ModelSettings | None = None
 
 
 def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
@@ -57,29 +63,34 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
     if gguf_file:
         require_gguf_package(gguf_file)
     device = choose_device(settings.device)
+    dtype = choose_dtype(settings.dtype, device)
+    kernels = attention_arguments(settings.attention, device)
+    kernels |= quantization_arguments(settings.quantization, device, dtype)
     origin: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if gguf_file:
         origin["gguf_file"] = gguf_file
-    return _load(
-        place, dtype=choose_dtype(settings.dtype, device), device=device, origin=origin, adapter=adapter,
-        name=settings.path,
-    )  # fmt: skip
+    loaded = _load(place, dtype=dtype, device=device, origin=origin, kernels=kernels, adapter=adapter,
+                   name=settings.path)  # fmt: skip
+    again = {"path": str(Path(place).absolute()) if Path(place).exists() else place, "gguf_file": gguf_file}
+    if settings.quantization is None:
+        again["dtype"] = str(loaded.model.dtype).removeprefix("torch.")
+    return dataclasses.replace(loaded, origin=settings.model_copy(update=again))
 
 
-def load_folder(path: Path, *, dtype: str = "auto", device: str = "auto") -> LoadedModel:
+def load_folder(path: Path, *, dtype: str = "auto", device: str = "auto", attention: str = "auto") -> LoadedModel:
     """Loads what `save_model` wrote.
 
     Args:
         path: The folder.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu` or a CUDA device.
+        attention: `auto`, `sdpa`, `eager` or `flash_attention_2`.
 
     Raises:
         ModelError: The folder is missing or incomplete.
     """
-    return load_model(
-        ModelSettings.model_validate({"path": str(path), "dtype": dtype, "device": device}), folder=Path()
-    )
+    settings = {"path": str(path), "dtype": dtype, "device": device, "attention": attention}
+    return load_model(ModelSettings.model_validate(settings), folder=Path())
 
 
 def _load(
@@ -88,6 +99,7 @@ def _load(
     dtype: torch.dtype | str,
     device: torch.device,
     origin: dict[str, Any],
+    kernels: dict[str, Any],
     adapter: str | None,
     name: str,
 ) -> LoadedModel:
@@ -95,21 +107,28 @@ def _load(
         tokenizer = AutoTokenizer.from_pretrained(place, **origin)
         chat = ChatFormat(tokenizer)
         chat.require_template()
-        model, found = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, output_loading_info=True, **origin)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, output_loading_info=True, **origin, **kernels
+        )
     except _READING_ERRORS as error:
         raise _unreadable(place, error, field="model.path") from None
     _check_complete(found["missing_keys"], place)
-    clean_after_gguf(model)
+    if "gguf_file" in origin:
+        clean_after_gguf(model)
+    quantised = "quantization_config" in kernels
+    _check_quantization(model, place, asked=quantised)
+    check_flash_precision(model)
     _check_vocabulary(model, tokenizer, place)
     if adapter:
         model = _merged(model, adapter)
-    model = model.to(device).eval()
+    model = model.eval() if quantised else model.to(device).eval()
     return LoadedModel(model, chat, model_hash(model, tokenizer), name)
 
 
 def _merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     try:
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        with libraries_silenced():
+            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except _READING_ERRORS as error:
         raise _unreadable(adapter, error, field="model.adapter") from None
 
@@ -123,6 +142,16 @@ def _check_complete(missing: Iterable[str], place: str) -> None:
             value=place,
             rule=f"{len(names)} weights are missing from its files, such as `{names[0]}`",
             way_out="download or copy the model again; a classifier or an encoder is no causal language model",
+        )
+
+
+def _check_quantization(model: PreTrainedModel, place: str, *, asked: bool) -> None:
+    if getattr(model, "is_quantized", False) and not asked:
+        raise ModelError(
+            field="model.path",
+            value=place,
+            rule="its weights are stored quantised, and cannot be trained, compared or saved as they are",
+            way_out="name the model that it was made from; `model.quantization: nf4` quantises that when it is loaded",
         )
 
 
