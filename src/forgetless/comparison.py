@@ -10,7 +10,7 @@ from pathlib import Path
 from forgetless.engines import EndpointEngine, Engine, connect_endpoint
 from forgetless.errors import EndpointError
 from forgetless.guard import Comparer, capabilities_of, draw_test_items, fresh_seeds
-from forgetless.models import load_model
+from forgetless.models import load_finished
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import (
     ComparisonRecipe,
@@ -56,7 +56,7 @@ def compare(
     Args:
         base: The model before: a folder or GGUF file here, a hub id, `endpoint:NAME` for one of the recipe's endpoints,
             or settings as under `model:` or `endpoints:` in a recipe.
-        tuned: The model after.
+        tuned: The model after; also the adapter folder that a run left, over the base that it names.
         recipe: What to ask; of a whole recipe also how to load a model that is named by its path alone, and how its
             chat template is used.
         folder: What relative paths in the recipe are relative to; by default where the recipe was read from.
@@ -104,7 +104,7 @@ def _engine(side: Side, recipe: Recipe | ComparisonRecipe, folder: Path) -> Engi
         if name not in recipe.endpoints:
             raise _unknown_endpoint(side, recipe)
         return _connected(recipe.endpoints[name], f"endpoints.{name}", recipe, folder)
-    return engine_of(load_model(_model_settings(side, recipe), folder=folder), recipe)
+    return engine_of(load_finished(_model_settings(side, recipe), folder=folder), recipe)
 
 
 def _connected(
@@ -117,10 +117,14 @@ def _connected(
 
 
 def _model_settings(model: ModelSettings | str | Path, recipe: Recipe | ComparisonRecipe) -> ModelSettings:
-    """A bare path is one from here, not from the recipe; it is loaded and asked the way the recipe's own model is."""
+    """A bare path is one from here, not from the recipe; it is loaded and asked the way the recipe's own model is.
+
+    It is not quantised: an adapter over a base in 4 bits says so itself, and what quantising a base costs is seen by
+    comparing with the base as published.
+    """
     if isinstance(model, ModelSettings):
         return model
-    way = {"dtype", "device", "trust_remote_code", "template", "chat_template_kwargs"}
+    way = {"dtype", "device", "attention", "trust_remote_code", "template", "chat_template_kwargs"}
     settings = recipe.model.model_dump(include=way) if isinstance(recipe, Recipe) else {}
     return ModelSettings(path=str(Path(model).resolve() if Path(model).exists() else model), **settings)
 

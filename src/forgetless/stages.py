@@ -10,7 +10,7 @@ from typing import Any
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard
-from forgetless.models import LoadedModel, weights_hash
+from forgetless.models import LoadedModel, attention_of, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
@@ -58,7 +58,16 @@ def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder)
                 way_out="put the files back as they were, or give `name:` another value",
             )
     device = base.model.device.type
-    run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, device=device, **made_with))
+    run.write_json("manifest.json", manifest(seed=recipe.seed, device=device, **(identity(base) | made_with)))
+
+
+def identity(base: LoadedModel) -> dict[str, str]:
+    """What a run is measured against, for the manifest: the base as it was loaded."""
+    told = {"base": base.name, "base_hash": base.hash, "dtype": str(base.model.dtype).removeprefix("torch."),
+            "attention": attention_of(base.model)}  # fmt: skip
+    if base.origin is not None and base.origin.quantization is not None:
+        told["reference"] = f"the base quantised to {base.origin.quantization} (4 bits), not the base as published"
+    return told
 
 
 def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None) -> list[LoadedSource]:

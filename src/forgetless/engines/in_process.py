@@ -10,7 +10,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
-from forgetless.models import plain_model, stop_ids_of
+from forgetless.models import attention_of, plain_model, stop_ids_of
 from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
@@ -79,6 +79,7 @@ class TransformersEngine:
             _device_name(self._model.device),
             torch.__version__,
             transformers.__version__,
+            attention_of(self._model),
             sorted(self._stops),
             self._format.template,
             *(of_thoughts if any(of_thoughts) else []),

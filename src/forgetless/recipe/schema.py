@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from forgetless.recipe.combinations import refuse_combinations
+from forgetless.recipe.names import AdapterStart, ModelPart
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
 
@@ -56,7 +58,8 @@ class ModelSettings(Settings):
     `path` is a local folder or a hub id. `gguf_file` names a GGUF file inside it (a `path` that ends in `.gguf`
     works too). `adapter` is a PEFT adapter to merge over the base before anything else. `template` is a Jinja file, or
     the name of a chat template that TRL ships, to use in place of the model's own; `chat_template_kwargs` are names
-    that the template reads, and their values.
+    that the template reads, and their values. With `quantization: nf4` the linear layers are held in 4 bits, and the
+    base that is to be kept is the model as quantised.
     """
 
     path: str
@@ -68,6 +71,8 @@ class ModelSettings(Settings):
     chat_template_kwargs: dict[str, Any] = {}
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    quantization: Literal["nf4"] | None = None
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -197,12 +202,28 @@ class ReplaySettings(Settings):
 
 
 class LoraSettings(Settings):
-    """A low-rank adapter in place of full weights."""
+    """A low-rank adapter in place of full weights.
+
+    `rslora` scales it by alpha / √rank in place of alpha / rank (arXiv 2312.03732); `dora` trains the length of each
+    row of a weight apart from its direction (arXiv 2402.09353). The modules named in `modules_to_save` carry no
+    adapter: they are trained whole, and stored with it.
+    """
 
     rank: Annotated[Whole, Field(ge=1)] = 16
     alpha: Annotated[Real, Field(gt=0.0)] = 32.0
     dropout: Annotated[Real, Field(ge=0.0, lt=1.0)] = 0.0
     target_modules: str | list[str] = "all-linear"
+    modules_to_save: list[str] = []
+    rslora: bool = False
+    dora: bool = False
+    init: AdapterStart = "default"
+
+    @model_validator(mode="after")
+    def _a_module_is_adapted_or_trained_whole(self) -> Self:
+        for name in self.modules_to_save:
+            if isinstance(self.target_modules, list) and name in self.target_modules:
+                raise ValueError(f"`{name}` stands in `target_modules` and in `modules_to_save`; leave it out of one")
+        return self
 
 
 class TrainingSettings(Settings):
@@ -212,11 +233,14 @@ class TrainingSettings(Settings):
     times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
     left. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
     whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
-    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else.
+    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names what full
+    fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
     lora: LoraSettings | None = None
+    freeze: list[ModelPart] = []
+    output: Literal["merged", "adapter"] = "merged"
     learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
     steps: Annotated[Whole, Field(ge=1)] | None = None
     epochs: Annotated[Real, Field(gt=0.0)] | None = None
@@ -254,6 +278,10 @@ class TrainingSettings(Settings):
     def _an_adapter_goes_with_its_method(self) -> Self:
         if self.method == "full" and self.lora is not None:
             raise ValueError("`lora:` is read with `method: lora` only; with `method: full` all weights are trained")
+        if self.method == "full" and self.output == "adapter":
+            raise ValueError("`output: adapter` goes with `method: lora`; full fine-tuning leaves a whole model")
+        if self.method == "lora" and self.freeze:
+            raise ValueError("`freeze:` goes with `method: full`; under an adapter every weight of the base is frozen")
         return self
 
 
@@ -512,4 +540,9 @@ class Recipe(Questions):
     def _replay_is_for_the_kl(self) -> Recipe:
         if self.replay is not None and self.training.kl_weight == 0.0:
             raise ValueError("`replay` rows carry the KL term and nothing else; with `kl_weight: 0` leave `replay` out")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> Recipe:
+        refuse_combinations(self.model, self.training, self.evaluation)
         return self

@@ -45,6 +45,15 @@ def test_the_number_format_can_be_chosen(saved: Path):
     assert load_folder(saved, dtype="bfloat16", device="cpu").model.dtype == torch.bfloat16
 
 
+def test_what_ends_a_turn_is_saved_where_servers_look_for_it(saved: Path, tmp_path: Path):
+    (tmp_path / "other.jinja").write_text(CHATML.replace("<|end|>", "<|pad|>"))
+    loaded = load_model(settings(saved, template="other.jinja"), folder=tmp_path)
+    save_model(loaded.model, loaded.format.tokenizer, tmp_path / "tuned")
+    told = json.loads((tmp_path / "tuned" / "generation_config.json").read_text())["eos_token_id"]
+    assert set(loaded.format.stop_ids) <= set(told)
+    assert 0 in told
+
+
 def test_an_adapter_is_merged(saved: Path, tmp_path: Path):
     peft_model = get_peft_model(tiny_llama(), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
     save_adapter(peft_model, tmp_path / "adapter")
