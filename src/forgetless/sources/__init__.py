@@ -8,7 +8,7 @@ from forgetless.sources.readers import read_records
 from forgetless.sources.record import Record, Reject, preview
 from forgetless.sources.shapes import detect_shape, row_from_record
 from forgetless.sources.streams import record_streams
-from forgetless.sources.templates import columns_used, fill
+from forgetless.sources.templates import columns_used, fill, is_text
 
 __all__ = [
     "SPACELESS",
@@ -19,6 +19,7 @@ __all__ = [
     "detect_format",
     "detect_shape",
     "fill",
+    "is_text",
     "load_source",
     "preview",
     "prompt_key",
