@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from forgetless.errors import DataError
-from forgetless.recipe import FileSettings
+from forgetless.recipe import FileSettings, SourceSettings
 from forgetless.records import StreamKind
 from forgetless.sources import LoadedSource, load_source, write_rejects
 
@@ -162,6 +162,31 @@ def test_a_text_file_is_read_as_paragraphs(tmp_path: Path) -> None:
     source = load(tmp_path, files=["a.txt"], kind="text")
     assert [row.text for row in source.rows] == ["one", "two"]
     assert source.describe() == "banking: text, read as text rows: 2 rows, 0 rejected, 1 duplicate left out"
+
+
+def source_of_kind(folder: Path, kind: StreamKind, **settings: Any) -> LoadedSource:
+    said = SourceSettings(kind=kind, share=1.0, **settings)
+    return load_source("s", said, kind=kind, folder=folder, field="sources.s")
+
+
+def test_a_kind_that_the_records_are_not_is_refused(tmp_path: Path) -> None:
+    """Every token of raw text carries loss, of a conversation the answers: the recipe would claim the wrong one."""
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n", encoding="utf-8")
+    jsonl(tmp_path / "a.jsonl", pairs(3))
+    with pytest.raises(DataError, match=r"raw text.*read as conversations[^$]*`kind: general`") as caught:
+        source_of_kind(tmp_path, "text", files=["a.jsonl"])
+    assert caught.value.field == "sources.s.kind"
+    with pytest.raises(DataError, match=r"for conversations.*read as raw text[^$]*`kind: text`"):
+        source_of_kind(tmp_path, "general", files=["a.txt"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("text", "a.txt"), ("general", "a.jsonl"), ("domain", "a.txt"), ("domain", "a.jsonl")]
+)
+def test_a_domain_may_be_raw_text_or_conversations(tmp_path: Path, kind: StreamKind, file: str) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n", encoding="utf-8")
+    jsonl(tmp_path / "a.jsonl", pairs(2))
+    assert len(source_of_kind(tmp_path, kind, files=[file]).rows) == 2
 
 
 def test_a_limit_takes_a_stable_sample_from_the_whole_file(tmp_path: Path) -> None:
