@@ -148,7 +148,7 @@ def _shape(
     if settings.template is not None:
         template = settings.template
         texts = {"prompt": template.prompt, "system": template.system or ""}
-        texts |= {} if prompts_only else {"completion": template.completion}
+        texts |= {} if prompts_only else {"completion": template.completion or ""}
         for key, text in texts.items():
             columns_used(text, columns, field=f"{field}.template.{key}")
         return "template"

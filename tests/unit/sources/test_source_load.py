@@ -212,8 +212,9 @@ def test_a_replay_source_is_read_for_its_prompts(tmp_path: Path) -> None:
 
 def test_a_template_for_prompts_needs_no_column_for_the_answer(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\nhi\n", encoding="utf-8")
-    source = load(tmp_path, files=["a.csv"], kind="replay", template={"prompt": "{text}", "completion": "x"})
+    source = load(tmp_path, files=["a.csv"], kind="replay", template={"prompt": "{text}"})
     assert [m.content for m in source.rows[0].messages] == ["hi"]
+    assert source.unread == ()
 
 
 def test_reading_twice_gives_the_same_source(tmp_path: Path) -> None:
