@@ -52,6 +52,14 @@ def test_a_regex_compares_its_first_group_or_the_whole_match() -> None:
     assert not matcher("regex", pattern=r"x(y)?")("x", "y")
 
 
+@pytest.mark.parametrize("output", ["", " ", "none"])
+@pytest.mark.parametrize("pattern", [r"\d*", r"(\d*)", r".*?", r"(x)?"])
+def test_a_pattern_that_finds_nothing_of_length_is_wrong(pattern: str, output: str) -> None:
+    """Nothing equals an empty reference, be it let through by mistake."""
+    assert not matcher("regex", pattern=pattern)(output, "")
+    assert not matcher("regex", pattern=pattern)(output, "5")
+
+
 def test_a_regex_finds_characters_of_full_width() -> None:
     assert matcher("regex", pattern=r"Answer: *([A-D])")("Ａnswer：Ｂ", "B")
     assert matcher("regex", pattern=r"答案：([A-D])")("答案：B", "Ｂ")
