@@ -14,7 +14,7 @@ from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
-from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
+from forgetless.sources import LoadedSource, Quotes, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
@@ -75,10 +75,11 @@ def rows_to_train_on(
     """Every source's rows less those that the exam asks about; rejects are kept in a file (rule 14)."""
     keep_rejects(sources, run)
     asked, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
+    quotes = Quotes(exam.fixed_questions(recipe.seed))
     rows = {}
     for source in sources:
         kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
-        rows[source.name], removed = remove_items(kept, asked)
+        rows[source.name], removed = remove_items(kept, asked, quotes.found_in)
         run.append_event("source", name=source.name, kind=source.kind, shape=source.shape, format=source.file_format,
                          rows=len(rows[source.name]), rejected=len(source.rejects), duplicates=source.duplicates,
                          held_out=len(source.rows) - len(kept), asked=removed, describe=source.describe())  # fmt: skip
@@ -107,6 +108,7 @@ def replay_rows(
         return ()
     replay = self_replay(engine, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
                          exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
+                         quotes=Quotes(exam.fixed_questions(recipe.seed)).found_in,
                          progress=progress("self-replay"))  # fmt: skip
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
