@@ -108,16 +108,16 @@ def replay_rows(
         return ()
     replay = self_replay(engine, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
                          exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
-                         quotes=Quotes(exam.fixed_questions(recipe.seed)).found_in,
                          progress=progress("self-replay"))  # fmt: skip
-    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
+    rows, quoting = remove_items(replay.rows, (), Quotes(exam.fixed_questions(recipe.seed)).found_in)
+    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
-    run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
+    run.append_event("replay", rows=len(rows), excluded=replay.excluded + quoting, too_long=replay.too_long,
                      duplicates=replay.duplicates, refused=replay.refused, empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
-    return replay.rows
+    return rows
 
 
 def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:

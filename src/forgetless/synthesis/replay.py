@@ -10,7 +10,7 @@ raw text instead.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,7 +71,6 @@ def self_replay(
     seed: int,
     exclude: Collection[str],
     cache: Path,
-    quotes: Callable[[str], bool] = lambda text: False,
     progress: Progress | None = None,
 ) -> ReplayRows:
     """Let the base model answer prompts, and return the answers as training rows.
@@ -84,7 +83,6 @@ def self_replay(
         seed: Fixes the order of given prompts and the sampling.
         exclude: The `prompt_key` of every item that a task will test on.
         cache: The folder that keeps blocks of prompts and answers.
-        quotes: Whether a text holds the question of such an item (`Quotes.found_in`).
         progress: Called as answers come.
 
     Returns:
@@ -100,7 +98,7 @@ def self_replay(
     """
     cache = cache / "replay"
     if format.template is None:
-        return _continued(engine, settings, format, folder, seed, cache, quotes, progress)
+        return _continued(engine, settings, format, folder, seed, cache, progress)
     selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
@@ -141,11 +139,9 @@ def _continued(
     folder: Path,
     seed: int,
     cache: Path,
-    quotes: Callable[[str], bool],
     progress: Progress | None,
 ) -> ReplayRows:
-    found = beginnings(settings, format, folder=folder, seed=seed)
-    texts = [text for text in found if not quotes(text)]
+    texts = beginnings(settings, format, folder=folder, seed=seed)
     sampling = _sampling(settings)
     if settings.prompts == "self" and not settings.temperature:
         # Every text that begins with nothing would be the same one.
@@ -168,7 +164,7 @@ def _continued(
         written=_texts(blocks, found=False),
         from_cache=_texts(blocks, found=True),
         dropped_empty=len(texts) - len(whole),
-        excluded=len(found) - len(texts),
+        excluded=0,
         too_long=0,
         duplicates=len(whole) - len(rows),
         key=key,

@@ -18,9 +18,7 @@ Replay = Callable[..., ReplayRows]
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    def run(
-        engine: Any, format: Any, *, seed: int = 0, quotes: Callable[[str], bool] = lambda text: False, **settings: Any
-    ) -> ReplayRows:
+    def run(engine: Any, format: Any, *, seed: int = 0, **settings: Any) -> ReplayRows:
         chosen = {"share": 0.2, "prompts": "self", "rows": 20, "max_prompt_tokens": 20, **settings}
         return self_replay(
             engine,
@@ -30,7 +28,6 @@ def replay(tmp_path: Path) -> Replay:
             seed=seed,
             exclude=(),
             cache=tmp_path / "cache",
-            quotes=quotes,
         )
 
     return run
@@ -84,14 +81,6 @@ def test_a_base_without_a_template_continues_given_texts(
     assert all(row.text.startswith(begun) for row, begun in zip(found.rows, engine.answered, strict=True))
     assert engine.sampled[0]["temperature"] == 0.0
     assert replay(scripted(), bare_words, prompts=texts, rows=12, max_prompt_tokens=2).rows != found.rows
-
-
-def test_a_beginning_that_quotes_an_item_is_left_out_and_counted(
-    scripted: Any, replay: Replay, bare_words: Any, texts: list[FileSettings]
-) -> None:
-    found = replay(scripted(), bare_words, prompts=texts, rows=40, quotes=lambda text: text.startswith("text 7 "))
-    assert found.excluded == 1
-    assert not any((row.text or "").startswith("text 7 ") for row in found.rows)
 
 
 def test_texts_are_taken_in_an_order_fixed_by_the_seed_and_kept(
