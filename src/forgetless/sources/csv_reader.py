@@ -130,9 +130,11 @@ def _delimiter(head: Sequence[str], path: Path, columns: Sequence[str] | None) -
 
 
 def _records_that_fit(head: Sequence[str], mark: str, columns: Sequence[str] | None) -> int:
-    # Not strict: the last of these lines may stand in the middle of a record.
     try:
-        cells = [len(record) for record in csv.reader(head, delimiter=mark) if record]
+        if mark == "\t":
+            cells = [len(_tab_cells(line.rstrip("\r\n"))) for line in head if line.strip()]
+        else:  # not strict: the last of these lines may stand in the middle of a record
+            cells = [len(record) for record in csv.reader(head, delimiter=mark) if record]
     except csv.Error:
         return 0
     wanted = len(columns) if columns is not None else next(iter(cells), 1)

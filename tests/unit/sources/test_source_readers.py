@@ -113,6 +113,7 @@ def test_the_delimiter_is_told_from_the_first_line(tmp_path: Path, name: str, ma
         ("hi, there;x\nho, ho;y\n", ["text", "label"]),
         ("hi, you, there\tx\nho; ho\ty\n", ["text", "label"]),
         ("text|label\nhi, there|x\n", None),
+        ('"hi, you\tx\nho, you\ty\n', ["text", "label"]),
         ('text,label\n"hi;\n\nthere",x\nho;ho,y\n', None),
     ],
 )
