@@ -15,7 +15,7 @@ from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
 from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
-from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
+from forgetless.sources import LoadedSource, Quotes, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
 from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
 
@@ -87,10 +87,11 @@ def rows_to_train_on(
     """Every source's rows less those that the exam asks about; rejects are kept in a file (rule 14)."""
     keep_rejects(sources, run)
     asked, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
+    quotes = Quotes(exam.fixed_questions(recipe.seed))
     rows = {}
     for source in sources:
         kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
-        rows[source.name], removed = remove_items(kept, asked)
+        rows[source.name], removed = remove_items(kept, asked, quotes.found_in)
         run.append_event("source", name=source.name, kind=source.kind, shape=source.shape, format=source.file_format,
                          rows=len(rows[source.name]), rejected=len(source.rejects), duplicates=source.duplicates,
                          held_out=len(source.rows) - len(kept), asked=removed, describe=source.describe())  # fmt: skip
@@ -125,14 +126,15 @@ def replay_rows(
     replay = self_replay(answering, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
                          exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(), at_once=at_once,
                          progress=progress("self-replay"))  # fmt: skip
-    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
+    rows, quoting = remove_items(replay.rows, (), Quotes(exam.fixed_questions(recipe.seed)).found_in)
+    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
-    run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
+    run.append_event("replay", rows=len(rows), excluded=replay.excluded + quoting, too_long=replay.too_long,
                      duplicates=replay.duplicates, refused=replay.refused, empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
-    return replay.rows
+    return rows
 
 
 def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
