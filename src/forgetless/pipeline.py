@@ -1,8 +1,8 @@
 """The whole way of a run, in order.
 
 A recipe goes in; a run folder comes out, with the model, the certificate and the page. Whoever reads only this file
-knows the system: read the data, set the exam, let the base answer, blend, train under the guard, choose, save, certify
-what was saved, ship, report.
+knows the system: read the data, set the exam, plan, let the base answer, blend, train under the guard, choose, save,
+certify what was saved, ship, report.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetless.guard import Certifier, Frozen, Guard, set_exam
+from forgetless.guard import Certifier, Frozen, Guard
 from forgetless.mixture import realised_shares
-from forgetless.models import load_model
+from forgetless.planning import follow_plan, looks_in
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate
 from forgetless.reporting import write_report
@@ -20,16 +20,13 @@ from forgetless.rundir import content_hash, manifest, open_run
 from forgetless.stages import (
     OnEvent,
     Progress,
-    check_disk,
-    domain_rows_of,
-    engine_of,
     keep_recipe,
-    load_sources,
+    lay_ground,
     replay_rows,
-    rows_to_train_on,
     shared_scores,
     ship,
     tell_mixture,
+    tell_sources,
     train_under_guard,
 )
 from forgetless.training import blend, checkpoint_model
@@ -68,29 +65,26 @@ def train(
     """
     with open_run(folder / recipe.output / recipe.name, resume=resume) as run:
         run.on_event = on_event
-        keep_recipe(recipe, run, resume=resume)
-        sources = load_sources(recipe, folder)
-        exam = set_exam(recipe, folder=folder, domain_rows=domain_rows_of(sources))
-
-        base = load_model(recipe.model, folder=folder)
-        engine = engine_of(base, recipe)
+        recipe = keep_recipe(recipe, run, resume=resume)
+        ground = lay_ground(recipe, folder)
+        exam, base = ground.exam, ground.base
         run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, base_hash=base.hash))
-        rows = rows_to_train_on(sources, exam, recipe, run)
-        replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
-        blended = blend(rows, replay, base.format, recipe=recipe)
-        tell_mixture(blended, blended.plan.shares, run)
-        check_disk(base, blended, recipe, run)
+        tell_sources(ground, run)
+        recipe = follow_plan(recipe, ground, run, progress)
 
-        guard = Guard(exam, base=engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
-                      planned_evaluations=-(-blended.plan.steps // recipe.evaluation.every_steps),
+        replay = replay_rows(recipe, ground, run, progress)
+        blended = blend(ground.rows, replay, base.format, recipe=recipe)
+        tell_mixture(blended, blended.plan.shares, run)
+        guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
+                      planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
                       seed=recipe.seed)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
         tell_mixture(blended, realised_shares(blended.plan, blended.stream), run)
 
         choice = guard.choose()
         run.append_event("chosen", step=choice.step, reason=choice.reason)
-        chosen = checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training)
-        frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
+        frozen = Frozen.save(base, checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training),
+                             run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
         certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                               discordance=guard.discordance(choice.step), seed=recipe.seed,
                               recipe_hash=content_hash(dump_recipe(recipe)))  # fmt: skip

@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 STORY = [
-    *("source", "replay", "mixture"),
+    *("source", "plan", "replay", "mixture"),
     *("evaluation", "log") * 3,
     *("mixture", "chosen", "path", "samples", "shipped"),
 ]
@@ -50,7 +50,10 @@ class World:
 
     @property
     def story(self) -> list[dict[str, Any]]:
-        return [{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in read_events(self.run)]
+        """The events without the clock, and of the plan only what no clock decides."""
+        told = [{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in read_events(self.run)]
+        timeless = ("event", "steps", "sources", "capabilities")
+        return [{k: e[k] for k in timeless} if e["event"] == "plan" else e for e in told]
 
     def json(self, name: str) -> Any:
         return json.loads((self.run / name).read_text("utf-8"))

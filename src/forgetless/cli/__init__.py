@@ -12,6 +12,7 @@ import typer
 
 from forgetless.cli.compare import compare
 from forgetless.cli.demo import demo
+from forgetless.cli.plan import plan
 from forgetless.cli.report import report
 from forgetless.cli.train import train
 from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
@@ -41,7 +42,7 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-for command in (demo, train, compare, report):
+for command in (demo, plan, train, compare, report):
     app.command()(interruptible(command))
 
 

@@ -39,6 +39,20 @@ def _mixture(e: Event) -> str:
     return f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps{left_out}"
 
 
+def _plan(e: Event) -> str:
+    looks, share = e["cadence"], 100 * e["cadence"]["share"]
+    parts = [
+        f"plan: about {e['seconds'] / 3600:.2f} h in all",
+        f"{e['steps']:,} steps",
+        f"{looks['looks']:,} look{'s' * (looks['looks'] != 1)} at up to {looks['dev_items']:,} items a task, one every "
+        f"{looks['every_steps']:,} steps ({share:.0f} % of the training time)",
+        f"memory {e['memory']['needed_bytes'] / 1e9:.1f} GB",
+        f"disk {e['disk']['needed_bytes'] / 1e9:.1f} GB",
+    ]
+    said = [*(f"chosen: {choice}" for choice in e["chosen"]), *(f"warning: {warning}" for warning in e["warnings"])]
+    return "\n  ".join(["; ".join(parts), *said])
+
+
 def _log(e: Event) -> str:
     parts = [f"{name} {e[name]:.4g}" for name in ("loss", "ce", "kl", "learning_rate") if e.get(name) is not None]
     return f"step {e['step']}: {', '.join(parts)}"
@@ -70,6 +84,7 @@ def _percent(score: float | None) -> str:
 _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "source": _source,
     "replay": _replay,
+    "plan": _plan,
     "mixture": _mixture,
     "log": _log,
     "evaluation": _evaluation,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from forgetless.errors import RecipeError
 from forgetless.guard.capability import Capability
-from forgetless.recipe import ComparisonRecipe, HeldOutTask, Recipe, TaskSettings
+from forgetless.guard.margins import default_margin_points, judged_part
+from forgetless.recipe import CapabilitySettings, ComparisonRecipe, HeldOutTask, Recipe, TaskSettings
 from forgetless.records import Row
 from forgetless.sources import prompt_key
 from forgetless.tasks import Task, build_task, held_out_split
@@ -28,10 +29,14 @@ class Exam:
     capabilities: tuple[Capability, ...]
     domain_rows: tuple[Row, ...]
 
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Every task by the name of what it measures, the domain's as `domain`."""
+        return {"domain": self.domain} | {c.name: c.task for c in self.capabilities}
+
     def fixed_prompts(self, seed: int) -> frozenset[str]:
         """Keys of every prompt of the fixed tasks: no row with one of them may be trained on (rule 14)."""
-        tasks = [self.domain, *(c.task for c in self.capabilities)]
-        parts = [t.items(part, seed=seed) for t in tasks if not t.fresh for part in ("dev", "test")]
+        parts = [t.items(part, seed=seed) for t in self.tasks.values() if not t.fresh for part in ("dev", "test")]
         return frozenset(prompt_key(item.messages) for items in parts for item in items)
 
 
@@ -53,11 +58,11 @@ def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Sequence[Row]) -> Exa
 def capabilities_of(
     recipe: Recipe | ComparisonRecipe, *, folder: Path, domain_rows: Sequence[Row] = ()
 ) -> tuple[Capability, ...]:
-    """The capabilities that a recipe names under `keep`.
+    """The capabilities that a recipe names under `keep`, each with its margin or the smallest that can be certified.
 
     Raises:
         RecipeError: There are none.
-        UserError: A task's files or settings are at fault.
+        UserError: A task's files or settings are at fault, or its items allow no margin and none is given.
     """
     if not recipe.keep:
         raise RecipeError(
@@ -70,4 +75,11 @@ def capabilities_of(
     def build(name: str, settings: TaskSettings) -> Task:
         return build_task(name, settings, folder=folder, seed=recipe.seed, domain_rows=domain_rows)
 
-    return tuple(Capability(name, build(name, c.task), c.margin_points / 100) for name, c in recipe.keep.items())
+    def margin(name: str, settings: CapabilitySettings, task: Task) -> float:
+        if settings.margin_points is not None:
+            return settings.margin_points / 100
+        part = judged_part(task, limit=recipe.evaluation.test_items)
+        return default_margin_points(name, part, alpha=recipe.evaluation.alpha, capabilities=len(recipe.keep)) / 100
+
+    tasks = {name: build(name, c.task) for name, c in recipe.keep.items()}
+    return tuple(Capability(name, tasks[name], margin(name, c, tasks[name])) for name, c in recipe.keep.items())

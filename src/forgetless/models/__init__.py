@@ -9,6 +9,7 @@ from __future__ import annotations
 from .disk import writing_weights
 from .hashing import model_hash, weights_hash
 from .load import LoadedModel, load_folder, load_model
+from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
 from .save import plain_model, save_adapter, save_model
 from .weights import load_weights_only, save_weights_only
@@ -16,6 +17,9 @@ from .weights import load_weights_only, save_weights_only
 __all__ = [
     "LinearPath",
     "LoadedModel",
+    "PeakMemory",
+    "free_memory_bytes",
+    "held_bytes",
     "load_folder",
     "load_model",
     "load_weights_only",

@@ -24,6 +24,7 @@ from forgetless.recipe.schema import (
     TemplateLeakTask,
     TrainingSettings,
 )
+from forgetless.recipe.settled import settled, settled_like
 
 __all__ = [
     "AnswerProbabilityTask",
@@ -51,4 +52,6 @@ __all__ = [
     "load_comparison",
     "load_recipe",
     "parse_recipe",
+    "settled",
+    "settled_like",
 ]

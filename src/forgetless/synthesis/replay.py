@@ -8,8 +8,9 @@ all runs on the same base and a killed run goes on after the last full block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,9 +19,9 @@ from forgetless.recipe import ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key, remove_items
-from forgetless.synthesis.blocks import Block, block_rows, block_seed, find_or_make
+from forgetless.synthesis.blocks import Block, block_rows, block_seed, find, find_or_make
 from forgetless.synthesis.given import Prompt, given_prompts
-from forgetless.synthesis.self_written import self_written_prompts
+from forgetless.synthesis.self_written import kept_prompts, self_written_prompts
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -47,6 +48,51 @@ class ReplayRows:
     too_long: int
     duplicates: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """What there is of the replay rows before anything is written.
+
+    Attributes:
+        prompts: The prompts that will be answered, as far as they are known: those of files, or self-written ones that
+            are kept on disk.
+        answers: The kept answers to the first of them.
+        whole: Whether `prompts` are all that there will be.
+        excluded: Prompts left out because an item asks the same.
+        too_long: Prompts left out because they are too long.
+        duplicates: Prompts left out because they came before.
+        block_rows: Rows that are answered together.
+    """
+
+    prompts: tuple[Prompt, ...]
+    answers: tuple[str, ...]
+    whole: bool
+    excluded: int
+    too_long: int
+    duplicates: int
+    block_rows: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every answer is kept, so that nothing has to be written."""
+        return self.whole and len(self.answers) == len(self.prompts)
+
+    def stand_ins(self, prompts: Sequence[Prompt], answers: Sequence[str], *, rows: int) -> tuple[Row, ...]:
+        """Rows as long as the real ones will be: what is known, and a sample over and over for what is not.
+
+        Args:
+            prompts: A sample of prompts; read where not all are known.
+            answers: A sample of answers; read where not all are kept.
+            rows: How many rows there will be, where their prompts are not known.
+        """
+        asked = self.prompts if self.whole else tuple(islice(chain(self.prompts, cycle(prompts)), rows))
+        said = islice(chain(self.answers, cycle(answers)), len(asked))
+        return tuple(
+            _row(prompt, answer, origin=f"replay:{i}")
+            for i, (prompt, answer) in enumerate(zip(asked, said, strict=True))
+            if answer.strip()
+        )
 
 
 class _Selection(NamedTuple):
@@ -108,6 +154,49 @@ def self_replay(
         too_long=selection.too_long,
         duplicates=selection.duplicates,
         key=key,
+    )
+
+
+def replay_state(
+    engine: Engine,
+    settings: ReplaySettings,
+    *,
+    format: ChatFormat,
+    folder: Path,
+    seed: int,
+    exclude: Collection[str],
+    cache: Path,
+) -> ReplayState:
+    """What `self_replay` would find, with the same arguments; nothing is written or answered.
+
+    Raises:
+        DataError: A prompt file cannot be read, or no prompt can be used.
+    """
+    cache = cache / "replay"
+    if settings.prompts == "self":
+        known, whole = kept_prompts(engine, settings, seed=seed, cache=cache)
+    else:
+        known, whole = list(given_prompts(settings.prompts, folder=folder, seed=seed)), True
+    selection = _select(known, settings, format, exclude)
+    whole = whole or len(selection.prompts) == settings.rows
+    if whole and not selection.prompts:
+        raise _no_prompts(settings, selection)
+    answers: list[str] = []
+    if whole:
+        place, size = cache / _key(engine, settings, selection.prompts, seed), _block_rows(settings)
+        for index, start in enumerate(range(0, len(selection.prompts), size)):
+            texts = find(place, index, len(selection.prompts[start : start + size]))
+            if texts is None:
+                break
+            answers += texts
+    return ReplayState(
+        prompts=tuple(selection.prompts),
+        answers=tuple(answers),
+        whole=whole,
+        excluded=selection.excluded,
+        too_long=selection.too_long,
+        duplicates=selection.duplicates,
+        block_rows=_block_rows(settings),
     )
 
 

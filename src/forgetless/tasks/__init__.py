@@ -2,13 +2,14 @@
 
 from forgetless.tasks.build import build_task
 from forgetless.tasks.held_out import HeldOutSplit, held_out_split
-from forgetless.tasks.measuring import measure
+from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
 from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Progress, Scorer, Task
 from forgetless.tasks.templates import Template, induce_template
 
 __all__ = [
+    "BLOCK_ITEMS",
     "GENERATORS",
     "DrawItems",
     "FixedTask",
@@ -22,5 +23,6 @@ __all__ = [
     "build_task",
     "held_out_split",
     "induce_template",
+    "is_measured",
     "measure",
 ]

@@ -48,10 +48,12 @@ class ListTask:
     def fingerprint(self) -> str:
         return f"fingerprint of {self.name}"
 
+    def size(self, part: Part) -> int:
+        return self.dev if part == "dev" else self.test
+
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         draw = content_hash(part, seed)[:6] if self.fresh else "fixed"
-        n = self.dev if part == "dev" else self.test
-        names = [f"{self.name}-{part}-{draw}-{i}" for i in range(n)][:limit]
+        names = [f"{self.name}-{part}-{draw}-{i}" for i in range(self.size(part))][:limit]
         return tuple(Item(name, (Message("user", f"ask {name}"),), "yes", group=self.group) for name in names)
 
     def score(self, engine: Any, items: Sequence[Item], progress: Any = None) -> list[ItemResult]:

@@ -1,0 +1,119 @@
+"""A few replay rows, written to see how long the others will be and take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forgetless.planning.answering import AnsweringLaw, Answers, BatchShape, passes_for
+from forgetless.planning.asking import ListeningEngine
+from forgetless.recipe import ReplaySettings
+from forgetless.records import Message
+from forgetless.synthesis import Prompt, ReplayState, prompt_temperature
+from forgetless.tokens import ChatFormat
+
+_SAMPLE_ROWS = 16
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySample:
+    """A few rows as the base writes them.
+
+    Attributes:
+        prompts: Prompts that it wrote itself; none where they are given.
+        answers: Its answers, to those prompts or to given ones.
+        writing: Lengths of the self-written prompts after the opening that they continue, if there are any.
+        writing_seconds: What they took, those drawn again because they did not come to an end included.
+        answering: Lengths of prompts and answers.
+    """
+
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+    writing: Answers | None
+    writing_seconds: float
+    answering: Answers
+
+    @property
+    def as_prompts(self) -> tuple[Prompt, ...]:
+        """The self-written prompts as conversations."""
+        return tuple(_said(text) for text in self.prompts)
+
+
+def sample_replay(
+    settings: ReplaySettings, state: ReplayState, engine: ListeningEngine, format: ChatFormat
+) -> ReplaySample:
+    """Write a few rows, as self-replay would.
+
+    Args:
+        settings: How to write.
+        state: What is there already; not complete.
+        engine: Asks the base, and notes the calls.
+        format: Counts tokens.
+
+    Raises:
+        ModelError: The base writes no prompts.
+    """
+    prompts = state.prompts[len(state.answers) :][:_SAMPLE_ROWS]
+    texts: list[str] = []
+    writing, writing_seconds = None, 0.0
+    if not state.whole:
+        started = engine.clock()
+        texts = engine.write_prompts(
+            min(_SAMPLE_ROWS, settings.rows),
+            max_new_tokens=settings.max_prompt_tokens,
+            temperature=prompt_temperature(settings),
+            top_p=settings.top_p,
+            seed=_SEED,
+        )
+        writing_seconds = engine.clock() - started
+        lengths = tuple(min(len(ids), settings.max_prompt_tokens) for ids in format.pieces.ids(texts))
+        opening = len(format.user_opening())
+        writing = Answers((opening,) * len(lengths), lengths, settings.max_prompt_tokens)
+        prompts = tuple(_said(text) for text in texts)
+    answers = engine.generate(
+        prompts,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=_SEED,
+    )
+    return ReplaySample(tuple(texts), tuple(answers), writing, writing_seconds, engine.lengths(engine.calls[-1:]))
+
+
+def replay_work(
+    state: ReplayState,
+    sample: ReplaySample,
+    settings: ReplaySettings,
+    *,
+    format: ChatFormat,
+    law: AnsweringLaw,
+    shape: BatchShape,
+) -> tuple[float, int]:
+    """Seconds and written tokens of the rows that are still to be written.
+
+    Args:
+        state: What is there.
+        sample: What a few rows took.
+        settings: How many rows, and how long.
+        format: Counts the tokens of known prompts.
+        law: How long answers take.
+        shape: How the engine cuts batches.
+    """
+    seconds, written = 0.0, 0
+    if sample.writing is not None:
+        missing, few = settings.rows - len(state.prompts), len(sample.prompts)
+        at_once = law.seconds(passes_for(sample.writing, few, shape, block=few))
+        again = max(1.0, sample.writing_seconds / at_once) if at_once > 0.0 else 1.0
+        writing = passes_for(sample.writing, missing, shape, block=state.block_rows)
+        seconds, written = again * law.seconds(writing), writing.written_tokens
+    answers, rows = sample.answering, settings.rows
+    if state.whole:
+        unanswered = state.prompts[len(state.answers) :]
+        lengths = tuple(len(ids) for ids in format.encode_prompts(unanswered))
+        answers, rows = Answers(lengths, answers.answer_tokens, answers.room), len(unanswered)
+    answering = passes_for(answers, rows, shape, block=state.block_rows)
+    return seconds + law.seconds(answering), written + answering.written_tokens
+
+
+def _said(text: str) -> Prompt:
+    return (Message("user", text.strip()),)
