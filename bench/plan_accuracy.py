@@ -68,8 +68,11 @@ def main() -> None:
         os.environ["FORGETLESS_CACHE"] = f"{place}/cache"
         recipe = arguments.recipe.resolve() if arguments.recipe else nano_recipe(Path(place), arguments.rows)
         recipe = elsewhere(recipe, Path(place))
-        plan = fl.plan(fl.load_recipe(recipe), folder=recipe.parent)
-        run, peak, disk = train(recipe)
+        try:
+            plan = fl.plan(fl.load_recipe(recipe), folder=recipe.parent)
+            run, peak, disk = train(recipe)
+        finally:
+            recipe.unlink()
         figures = compare(plan, run, peak, disk)
     print(table(figures))
     write_result(
@@ -125,7 +128,6 @@ def train(recipe: Path) -> tuple[Path, int, int]:
     finally:
         over.set()
         watcher.join()
-        recipe.unlink()
     return run, int(done.stdout.split()[-1]), max(most, folder_bytes(run))
 
 
@@ -141,12 +143,13 @@ def folder_bytes(folder: Path) -> int:
 
 def compare(plan: fl.Plan, run: Path, peak: int, disk: int) -> dict[str, Compared]:
     events = list(read_events(run))
-    times: dict[str, Any] = {}
+    first: dict[str, dict[str, Any]] = {}
     for event in events:
-        times.setdefault(event["event"], event["time"])
+        first.setdefault(event["event"], event)
+    times = {name: event["time"] for name, event in first.items()}
     looks = [event["seconds"] for event in events if event["event"] == "evaluation"]
     measured = {
-        "replay": times.get("replay", times["plan"]) - times["plan"],
+        "replay": first["replay"]["seconds"] if "replay" in first else 0.0,
         "training": times["chosen"] - times["mixture"] - sum(looks),
         "looks": sum(looks),
         "certificate": times["shipped"] - times["chosen"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,13 +112,14 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
         return ()
-    exam = ground.exam
+    exam, started = ground.exam, time.monotonic()
     replay = self_replay(ground.engine, recipe.replay, format=ground.base.format, folder=ground.folder,
                          seed=recipe.seed, exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
                          progress=progress("self-replay"))  # fmt: skip
+    seconds = round(time.monotonic() - started, 3)
     prompts = [next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
-    run.append_event("replay", rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
+    run.append_event("replay", seconds=seconds, rows=len(replay.rows), excluded=replay.excluded, too_long=replay.too_long,
                      duplicates=replay.duplicates, empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given",
                      covered={c.capability: c.covered for c in coverage},

@@ -14,6 +14,14 @@ def event_line(event: Event) -> str:
     return tell(event) if tell else ""
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the two units that say most: `2 h 05 min`, `12 min`, `34 s`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def _source(e: Event) -> str:
     line = str(e["describe"])
     if e["held_out"]:
@@ -42,7 +50,7 @@ def _mixture(e: Event) -> str:
 def _plan(e: Event) -> str:
     looks, share = e["cadence"], 100 * e["cadence"]["share"]
     parts = [
-        f"plan: about {e['seconds'] / 3600:.2f} h in all",
+        f"plan: about {duration(e['seconds'])} in all",
         f"{e['steps']:,} steps",
         f"{looks['looks']:,} look{'s' * (looks['looks'] != 1)} at up to {looks['dev_items']:,} items a task, one every "
         f"{looks['every_steps']:,} steps ({share:.0f} % of the training time)",

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from forgetless.cli.narration import duration
 from forgetless.planning.nouns import CapabilityPlan, Cost, Plan, SourcePlan
 
 _WORK: Final = {
@@ -30,14 +31,6 @@ def show_plan(plan: Plan, console: Console) -> None:
     lines += [f"note: {note}" for note in plan.notes]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     console.print("\n".join(lines), markup=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two units that say most: `2 h 05 min`, `12 min`, `34 s`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def size(count: int) -> str:

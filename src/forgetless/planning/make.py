@@ -138,18 +138,11 @@ def _speeds(prices: Prices, measured: Measured) -> Speeds:
 
 def _chosen(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...]) -> Iterator[str]:
     yield from chosen_margins(capabilities)
-    chosen = [
-        text
-        for text, given in (
-            (f"`every_steps: {cadence.every_steps}`", cadence.every_steps_given),
-            (f"`dev_items: {cadence.dev_items}`", cadence.dev_items_given),
-        )
-        if not given
-    ]
-    if chosen:
-        yield (
-            f"{' and '.join(chosen)} chosen for a budget of {recipe.evaluation.budget_percent:g} % of the training time"
-        )
+    looks = [f"`every_steps: {cadence.every_steps}`"] * (not cadence.every_steps_given)
+    looks += [f"`dev_items: {cadence.dev_items}`"] * (not cadence.dev_items_given)
+    if looks:
+        budget = recipe.evaluation.budget_percent
+        yield f"{' and '.join(looks)}, for looks that take at most {budget:g} % of the training time"
 
 
 def _notes(capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None) -> Iterator[str]:
@@ -164,9 +157,10 @@ def _notes(capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None)
 
 def _warnings(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...]) -> Iterator[str]:
     if not cadence.within_budget:
+        fewer = "raise `every_steps`, " if cadence.looks > 1 else ""
         yield (
-            f"looks take {100 * cadence.share:.0f} % of the training time, more than "
-            f"`evaluation.budget_percent: {recipe.evaluation.budget_percent:g}`; "
-            + ("raise `every_steps`, lower `dev_items`, or allow more" if cadence.looks > 1 else "one is the least")
+            f"{cadence.looks:,} look{'s' * (cadence.looks != 1)} take {100 * cadence.share:.0f} % of the training time, "
+            f"more than `evaluation.budget_percent: {recipe.evaluation.budget_percent:g}`; {fewer}lower `dev_items`, or "
+            "allow more"
         )
     yield from warnings_about(capabilities, alpha=recipe.evaluation.alpha)

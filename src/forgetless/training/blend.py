@@ -40,12 +40,7 @@ class Blend:
 
 
 def blend(
-    rows: Mapping[str, Sequence[Row]],
-    replay: Sequence[Row],
-    chat_format: ChatFormat,
-    *,
-    recipe: Recipe,
-    encoded: Blend | None = None,
+    rows: Mapping[str, Sequence[Row]], replay: Sequence[Row], chat_format: ChatFormat, *, recipe: Recipe
 ) -> Blend:
     """Encode all rows and plan the mixture.
 
@@ -54,7 +49,6 @@ def blend(
         replay: The rows that the base answered; empty without `replay:`.
         chat_format: How the model writes conversations.
         recipe: Shares, lengths and seed.
-        encoded: A blend of the same source rows with other replay, whose documents are taken over.
 
     Raises:
         DataError, RecipeError: The streams cannot give what the recipe asks of them.
@@ -66,16 +60,11 @@ def blend(
         asked.append((REPLAY, "replay", recipe.replay.share, replay))
     training = recipe.training
     specs, documents, rejects = [], [], {}
-    for index, (name, kind, share, given) in enumerate(asked):
-        if encoded is not None and name != REPLAY:
-            rejects[name] = encoded.rejects[name]
-            documents.append(encoded.documents[index])
-            specs.append(encoded.stream.specs[index])
-            continue
-        found, left_out = encode_rows(given, chat_format, max_length=training.max_length_tokens)
+    for name, kind, share, given in asked:
+        encoded, left_out = encode_rows(given, chat_format, max_length=training.max_length_tokens)
         rejects[name] = tuple(left_out)
-        documents.append(tuple(found))
-        specs.append(StreamSpec(name, kind, share, _lengths(found), _fingerprint(found)))
+        documents.append(tuple(encoded))
+        specs.append(StreamSpec(name, kind, share, _lengths(encoded), _fingerprint(encoded)))
     plan = plan_mixture(specs, settings=recipe.mixture, training=training)
     stream = MixtureStream(
         specs, seed=recipe.seed, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows

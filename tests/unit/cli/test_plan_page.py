@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from forgetless.cli.narration import event_line
-from forgetless.cli.plan_page import duration, show_plan, size
+from forgetless.cli.narration import duration, event_line
+from forgetless.cli.plan_page import show_plan, size
 from forgetless.planning import Cadence, CapabilityPlan, Cost, DomainPlan, Plan, Room, SourcePlan, Speeds
 from forgetless.records import from_json, to_json
 
@@ -117,7 +117,9 @@ def test_sizes() -> None:
 
 def test_a_run_tells_its_plan_in_a_few_lines() -> None:
     first, *rest = event_line({"event": "plan", **to_json(PLAN)}).splitlines()
-    assert first.startswith("plan: about 4.39 h in all; 400 steps; 10 looks at up to 120 items a task, one every 40")
+    assert first.startswith(
+        "plan: about 4 h 24 min in all; 400 steps; 10 looks at up to 120 items a task, one every 40"
+    )
     assert "(14 % of the training time); memory 2.2 GB; disk 0.0 GB" in first
     assert rest == ["  chosen: maths: a margin of 4.1 points", "  warning: reading: likely to end undecided"]
 
