@@ -10,6 +10,7 @@ from .disk import writing_weights
 from .hashing import model_hash, weights_hash
 from .load import LoadedModel, load_folder, load_model
 from .look import ModelLook, look_at_model
+from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
 from .save import plain_model, save_adapter, save_model
 from .weights import load_weights_only, save_weights_only
@@ -18,6 +19,9 @@ __all__ = [
     "LinearPath",
     "LoadedModel",
     "ModelLook",
+    "PeakMemory",
+    "free_memory_bytes",
+    "held_bytes",
     "load_folder",
     "load_model",
     "load_weights_only",

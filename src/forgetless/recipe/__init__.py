@@ -27,6 +27,7 @@ from forgetless.recipe.schema import (
     TemplateLeakTask,
     TrainingSettings,
 )
+from forgetless.recipe.settled import settled, settled_like
 
 __all__ = [
     "BUNDLES",
@@ -60,4 +61,6 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
     "ready_margin",
+    "settled",
+    "settled_like",
 ]

@@ -11,7 +11,7 @@ import pytest
 
 from forgetless.errors import DataError, ModelError
 from forgetless.recipe import FileSettings, ReplaySettings
-from forgetless.synthesis import ReplayRows, self_replay
+from forgetless.synthesis import ReplayRows, replay_state, self_replay
 
 Replay = Callable[..., ReplayRows]
 
@@ -131,3 +131,25 @@ def test_prompts_that_the_template_refuses_are_left_out_and_counted(
     monkeypatch.setattr(type(words), "encode_prompt", refuses_systems)
     found = replay(scripted(), words, prompts=[FileSettings(files=["prompts.jsonl"])])
     assert (len(found.rows), found.refused) == (7, 3)
+
+
+@pytest.mark.parametrize("made", ["self", "texts.txt"])
+@pytest.mark.parametrize("kind", ["thinking_words", "bare_words"])
+def test_what_is_kept_is_found_again_without_asking(
+    scripted: Any, replay: Replay, texts: Any, tmp_path: Path, request: pytest.FixtureRequest, kind: str, made: str
+) -> None:
+    format = request.getfixturevalue(kind)
+    prompts = "self" if made == "self" else texts
+    settings = ReplaySettings(share=0.2, prompts=prompts, rows=20, max_prompt_tokens=20, temperature=0.0)
+
+    def state() -> Any:
+        return replay_state(
+            scripted(), settings, format=format, folder=tmp_path, seed=0, exclude=(), cache=tmp_path / "cache"
+        )
+
+    assert not state().complete
+    rows = replay(scripted(), format, prompts=prompts, temperature=0.0).rows
+    found = state()
+    assert found.complete
+    stand_ins = found.stand_ins((), (), rows=20, format=format)
+    assert [(row.messages, row.text) for row in stand_ins] == [(row.messages, row.text) for row in rows]
