@@ -2,6 +2,7 @@
 
     import forgetless as fl
 
+    plan = fl.plan(fl.load_recipe("recipe.yaml"))
     result = fl.train(fl.load_recipe("recipe.yaml"))
     verdicts = fl.compare("base/", "tuned/", fl.load_comparison("recipe.yaml"))
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from forgetless.comparison import CompareResult, compare
     from forgetless.errors import ForgetlessError, UserError
     from forgetless.pipeline import TrainResult, train
+    from forgetless.planning import Plan, plan
     from forgetless.recipe import (
         EndpointSettings,
         ModelSettings,
@@ -34,6 +36,7 @@ _HOMES = {
     "EndpointSettings": "forgetless.recipe",
     "ForgetlessError": "forgetless.errors",
     "ModelSettings": "forgetless.recipe",
+    "Plan": "forgetless.planning",
     "Recipe": "forgetless.recipe",
     "TrainResult": "forgetless.pipeline",
     "UserError": "forgetless.errors",
@@ -43,6 +46,7 @@ _HOMES = {
     "load_comparison": "forgetless.recipe",
     "load_recipe": "forgetless.recipe",
     "parse_recipe": "forgetless.recipe",
+    "plan": "forgetless.planning",
     "train": "forgetless.pipeline",
 }
 
@@ -52,6 +56,7 @@ __all__ = [
     "EndpointSettings",
     "ForgetlessError",
     "ModelSettings",
+    "Plan",
     "Recipe",
     "TrainResult",
     "UserError",
@@ -61,6 +66,7 @@ __all__ = [
     "load_comparison",
     "load_recipe",
     "parse_recipe",
+    "plan",
     "train",
 ]
 

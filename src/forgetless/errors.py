@@ -62,6 +62,10 @@ class RunFolderError(UserError):
     """A run folder that is in use, incomplete, or cannot be written."""
 
 
+class ResourceError(UserError):
+    """A run that this machine has no room for."""
+
+
 class NonFiniteLossError(ForgetlessError):
     """Training produced a loss that is not a number; raised before the weights are touched."""
 

@@ -1,8 +1,8 @@
 """The whole way of a run, in order.
 
 A recipe goes in; a run folder comes out, with the model, the certificate and the page. Whoever reads only this file
-knows the system: read the data, set the exam, let the base answer, blend, train under the guard, choose, save, certify
-what was saved, ship, report.
+knows the system: read the data, set the exam, plan, let the base answer, blend, train under the guard, choose, save,
+certify what was saved, ship, report.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetless.guard import Certifier, Frozen, Guard, rehearse, set_exam
+from forgetless.guard import Certifier, Frozen, Guard
 from forgetless.mixture import realised_shares
-from forgetless.models import load_model
+from forgetless.planning import follow_plan, looks_in
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate
@@ -20,19 +20,16 @@ from forgetless.reporting import write_report
 from forgetless.rundir import content_hash, open_run
 from forgetless.stages import (
     OnEvent,
-    check_disk,
     covered_by_replay,
-    domain_rows_of,
-    engine_of,
     keep_manifest,
     keep_recipe,
     keep_rejects,
-    load_sources,
+    lay_ground,
     replay_rows,
-    rows_to_train_on,
     shared_scores,
     ship,
     tell_mixture,
+    tell_sources,
     train_under_guard,
 )
 from forgetless.training import blend, checkpoint_model
@@ -78,23 +75,20 @@ def train(
         run.on_event = on_event
         if resume:
             run.append_event("resumed", after=len(run.events()))
-        keep_recipe(recipe, run, resume=resume)
-        sources = load_sources(recipe, folder)
-        exam = set_exam(recipe, folder=folder, domain_rows=domain_rows_of(sources))
-
-        base = load_model(recipe.model, folder=folder)
-        engine = engine_of(base, recipe)
-        rehearse(exam, engine, seed=recipe.seed)
+        recipe = keep_recipe(recipe, run, resume=resume)
+        ground = lay_ground(recipe, folder)
+        exam, base = ground.exam, ground.base
         keep_manifest(recipe, base, exam, run)
-        rows = rows_to_train_on(sources, exam, recipe, run)
-        replay = replay_rows(recipe, folder, engine, base, exam, run, progress)
-        blended = blend(rows, replay, base.format, recipe=recipe)
-        keep_rejects(sources, run, blended)
-        tell_mixture(blended, blended.plan.shares, run)
-        check_disk(base, blended, recipe, run)
+        tell_sources(ground, run)
+        recipe = follow_plan(recipe, ground, run, progress)
 
-        guard = Guard(exam, base=engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
-                      planned_evaluations=-(-blended.plan.steps // recipe.evaluation.every_steps),
+        replay = replay_rows(recipe, ground, run, progress)
+        blended = blend(ground.rows, replay, base.format, recipe=recipe)
+        keep_rejects(ground.sources, run, blended)
+        tell_mixture(blended, blended.plan.shares, run)
+
+        guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
+                      planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
                       seed=recipe.seed, progress=progress)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
         tell_mixture(blended, realised_shares(blended.plan, blended.stream), run)

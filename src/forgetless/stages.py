@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard
-from forgetless.models import LoadedModel, attention_of, weights_hash
+from forgetless.guard import Exam, Guard, rehearse, set_exam
+from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
-from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe
+from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
 from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
-from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, folder_bytes, free_bytes, manifest
+from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, manifest
 from forgetless.sources import LoadedSource, Quotes, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
-from forgetless.training import Blend, fit, latest_resumable, predicted_bytes
+from forgetless.tokens import ChatFormat
+from forgetless.training import Blend, fit, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
 
 _PROMPTS_COMPARED = 16
 
 
-def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
-    """Write the resolved recipe into the run folder.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a run stands on before anything is measured or trained.
+
+    Attributes:
+        folder: What relative paths in the recipe are relative to.
+        sources: Every source, read.
+        exam: What the model will be asked.
+        rows: The rows of every source that are left to train on.
+        asked: For every source, how many rows were left out because the exam asks the same.
+        base: The model to start from.
+        engine: Answers for it.
+    """
+
+    folder: Path
+    sources: tuple[LoadedSource, ...]
+    exam: Exam
+    rows: dict[str, tuple[Row, ...]]
+    asked: dict[str, int]
+    base: LoadedModel
+    engine: TransformersEngine
+
+    def held_out(self, source: LoadedSource) -> int:
+        """How many rows of a source measure the domain instead of teaching it."""
+        return len(source.rows) - self.asked[source.name] - len(self.rows[source.name])
+
+
+def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> Recipe:
+    """Write the recipe into the run folder; what a plan has settled there fills the gaps of a resumed one.
 
     Raises:
         RunFolderError: A run is to be resumed with another recipe than it was begun with.
     """
-    text, path = dump_recipe(recipe), run.path / "recipe.yaml"
+    path, plan = run.path / "recipe.yaml", told_plan(run)
+    # The steps that a plan settles stand for the passes that it was made for, and for no others.
+    if resume and path.exists() and (plan is None or plan["epochs"] == recipe.training.epochs):
+        recipe = settled_like(recipe, load_recipe(path))
+    text = dump_recipe(recipe)
     if resume and path.exists() and path.read_text(encoding="utf-8") != text:
         raise RunFolderError(
             field="--resume",
@@ -39,6 +73,32 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> None:
             way_out="restore the recipe (the folder holds it as recipe.yaml), or give `name:` another value",
         )
     run.write_text("recipe.yaml", text)
+    return recipe
+
+
+def told_plan(run: RunFolder) -> dict[str, Any] | None:
+    """The plan that a run follows, if it has told it."""
+    return next((event for event in run.events() if event["event"] == "plan"), None)
+
+
+def lay_ground(recipe: Recipe, folder: Path) -> Ground:
+    """Read the data, set the exam, load the base, rehearse, and take away what the exam asks (rule 14).
+
+    Raises:
+        UserError: Something in the recipe, the data or the model needs mending.
+    """
+    sources = load_sources(recipe, folder)
+    exam = set_exam(recipe, folder=folder, domain_rows=domain_rows_of(sources))
+    base = load_model(recipe.model, folder=folder)
+    engine = engine_of(base, recipe)
+    rehearse(exam, engine, seed=recipe.seed)
+    prompts, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
+    quotes = Quotes(exam.fixed_questions(recipe.seed))
+    rows, asked = {}, {}
+    for source in sources:
+        kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
+        rows[source.name], asked[source.name] = remove_items(kept, prompts, quotes.found_in)
+    return Ground(folder, tuple(sources), exam, rows, asked, base, engine)
 
 
 def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder) -> None:
@@ -81,21 +141,14 @@ def domain_rows_of(sources: Sequence[LoadedSource]) -> list[Row]:
     return [row for source in sources if source.kind == "domain" for row in source.rows]
 
 
-def rows_to_train_on(
-    sources: Sequence[LoadedSource], exam: Exam, recipe: Recipe, run: RunFolder
-) -> dict[str, tuple[Row, ...]]:
-    """Every source's rows less those that the exam asks about; rejects are kept in a file (rule 14)."""
-    keep_rejects(sources, run)
-    asked, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
-    quotes = Quotes(exam.fixed_questions(recipe.seed))
-    rows = {}
-    for source in sources:
-        kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
-        rows[source.name], removed = remove_items(kept, asked, quotes.found_in)
+def tell_sources(ground: Ground, run: RunFolder) -> None:
+    """Write down how every source was read; rejects are kept in a file."""
+    keep_rejects(ground.sources, run)
+    for source in ground.sources:
         run.append_event("source", name=source.name, kind=source.kind, shape=source.shape, format=source.file_format,
-                         rows=len(rows[source.name]), rejected=len(source.rejects), duplicates=source.duplicates,
-                         held_out=len(source.rows) - len(kept), asked=removed, describe=source.describe())  # fmt: skip
-    return rows
+                         rows=len(ground.rows[source.name]), rejected=len(source.rejects),
+                         duplicates=source.duplicates, held_out=ground.held_out(source),
+                         asked=ground.asked[source.name], describe=source.describe())  # fmt: skip
 
 
 def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend | None = None) -> None:
@@ -106,31 +159,47 @@ def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend
     write_rejects(run.path / "rejects.jsonl", [*unread, *untrained])
 
 
-def replay_rows(
-    recipe: Recipe,
-    folder: Path,
-    engine: TransformersEngine,
-    base: LoadedModel,
-    exam: Exam,
-    run: RunFolder,
-    progress: Progresses,
-) -> tuple[Row, ...]:
+class ReplayCall(TypedDict):
+    """What `self_replay` and `replay_state` are called with alike."""
+
+    format: ChatFormat
+    folder: Path
+    seed: int
+    exclude: Collection[str]
+    cache: Path
+    at_once: int
+
+
+def replay_call(recipe: Recipe, ground: Ground) -> ReplayCall:
+    """How a recipe's replay rows are made, whoever answers."""
+    assert recipe.replay is not None
+    name = recipe.replay.endpoint
+    return {
+        "format": ground.base.format,
+        "folder": ground.folder,
+        "seed": recipe.seed,
+        "exclude": ground.exam.fixed_prompts(recipe.seed),
+        "cache": cache_folder(),
+        "at_once": 1 if name is None else recipe.endpoints[name].concurrency,
+    }
+
+
+def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> tuple[Row, ...]:
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
         return ()
-    name, at_once = recipe.replay.endpoint, 1
-    answering: Engine = engine
-    if name is not None:
-        answering = endpoint_of_base(recipe, name, engine, base, exam, run)
-        at_once = recipe.endpoints[name].concurrency
-    replay = self_replay(answering, recipe.replay, format=base.format, folder=folder, seed=recipe.seed,
-                         exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(), at_once=at_once,
+    exam, own = ground.exam, recipe.replay.endpoint is None
+    answering = ground.engine if own else endpoint_of_base(recipe, ground, run)
+    started = time.monotonic()
+    replay = self_replay(answering, recipe.replay, **replay_call(recipe, ground),
                          progress=progress("self-replay"))  # fmt: skip
+    seconds = round(time.monotonic() - started, 3)
     rows, quoting = remove_items(replay.rows, (), Quotes(exam.fixed_questions(recipe.seed)).found_in)
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
-    run.append_event("replay", rows=len(rows), excluded=replay.excluded + quoting, too_long=replay.too_long,
-                     duplicates=replay.duplicates, refused=replay.refused, empty=replay.dropped_empty,
+    run.append_event("replay", seconds=seconds, rows=len(rows), excluded=replay.excluded + quoting,
+                     too_long=replay.too_long, duplicates=replay.duplicates, refused=replay.refused,
+                     empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
@@ -142,9 +211,7 @@ def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
     return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
 
 
-def endpoint_of_base(
-    recipe: Recipe, name: str, engine: TransformersEngine, base: LoadedModel, exam: Exam, run: RunFolder
-) -> Engine:
+def endpoint_of_base(recipe: Recipe, ground: Ground, run: RunFolder) -> Engine:
     """The endpoint that answers replay prompts for the base, once it is seen to serve the base.
 
     A resumed run that has its rows goes on without the server; one that was killed among them asks for the rest.
@@ -153,15 +220,17 @@ def endpoint_of_base(
         EndpointError: The server cannot be asked, or does not give the base's answers.
     """
     assert recipe.replay is not None
+    assert recipe.replay.endpoint is not None
+    name, base = recipe.replay.endpoint, ground.base
     told = {event["event"]: event for event in run.events()}
     earlier = told.get("endpoint")
     if earlier is not None and "replay" in told:
         return RecordedEndpoint(earlier["model_hash"], earlier["settings_hash"])
     settings = recipe.endpoints[name]
     endpoint = EndpointEngine.connect(settings, field=f"endpoints.{name}", format=base.format,
-                                      stop_ids=engine.stop_ids,
+                                      stop_ids=ground.engine.stop_ids,
                                       scope=earlier["scope"] if earlier else None)  # fmt: skip
-    agreement = check_agreement(engine, endpoint, _telling_prompts(exam, recipe.seed),
+    agreement = check_agreement(ground.engine, endpoint, _telling_prompts(ground.exam, recipe.seed),
                                 temperature=recipe.replay.temperature, field="replay.endpoint")  # fmt: skip
     run.append_event("endpoint", name=name, url=settings.url, model=settings.model, base=base.name,
                      form=endpoint.served.form.name, fingerprint=endpoint.served.fingerprint,
@@ -176,24 +245,6 @@ def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
     items = (task.items("dev", limit=_PROMPTS_COMPARED, seed=seed) for task in tasks)
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*items))
     return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
-
-
-def check_disk(base: LoadedModel, blended: Blend, recipe: Recipe, run: RunFolder) -> None:
-    """Refuse a run whose checkpoints and models will not fit on the disk.
-
-    Raises:
-        RunFolderError: There is less free space than the run is predicted to write.
-    """
-    evaluations = -(-blended.plan.steps // recipe.evaluation.every_steps)
-    whole = predicted_bytes(base.model, recipe.training, evaluations=evaluations)
-    needed, free = whole - folder_bytes(run.path), free_bytes(run.path)
-    if needed > free:
-        raise RunFolderError(
-            field="output",
-            value=run.path,
-            rule=f"the run will write about {needed / 1e9:.1f} GB more and the disk has {free / 1e9:.1f} GB free",
-            way_out="free some space, raise `evaluation.every_steps`, or train with `method: lora`",
-        )
 
 
 def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder) -> None:
@@ -214,6 +265,7 @@ def train_under_guard(
     progress: Progresses,
 ) -> None:
     """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint."""
+    assert recipe.evaluation.every_steps is not None, "the plan settles it"
     checkpoints = run.path / "checkpoints"
     resumable = latest_resumable(checkpoints) if resume else None
     last = resumable.step if resumable else 0

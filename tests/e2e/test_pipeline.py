@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 STORY = [
-    *("source", "replay", "mixture"),
+    *("source", "plan", "replay", "mixture"),
     *("evaluation", "log") * 3,
     *("mixture", "chosen", "path", "samples", "shipped"),
 ]
@@ -50,8 +50,10 @@ class World:
 
     @property
     def story(self) -> list[dict[str, Any]]:
-        """What happened, without the clock and the pauses."""
-        told = (e for e in read_events(self.run) if e["event"] != "resumed")
+        """What happened, without the clock and the pauses, and of the plan only what no clock decides."""
+        told = [e for e in read_events(self.run) if e["event"] != "resumed"]
+        timeless = ("event", "steps", "sources", "capabilities")
+        told = [{k: e[k] for k in timeless} if e["event"] == "plan" else e for e in told]
         return [{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in told]
 
     def json(self, name: str) -> Any:

@@ -15,8 +15,8 @@ import yaml
 
 import forgetless as fl
 from forgetless import nano
-from forgetless.guard import set_exam
-from forgetless.stages import domain_rows_of, load_sources
+from forgetless.planning import asking, measured
+from forgetless.training import trial
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -85,17 +85,23 @@ def write(path: Path, records: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_reads_its_data_and_sets_its_exam(project: Path, path: Path) -> None:
+def test_a_recipe_reads_its_data_and_is_planned(project: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGETLESS_CACHE", str(project / "cache"))
+    monkeypatch.setattr(measured, "_ASKING_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "_PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(trial, "_ENOUGH_SECONDS", 0.0)
     data = yaml.safe_load(path.read_text("utf-8"))
     assert fl.load_recipe(path).name == data["name"] == path.stem
-    # nano stands in for the model, which no test may fetch; it has a chat template of its own.
-    data["model"] = {"path": str(nano.MODEL_PATH), "dtype": "float32"}
+    # nano stands in for the model, which no test may fetch; it has a chat template of its own. Batches are small, and
+    # rows may come as often as the stand-ins need.
+    data["model"] = {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"}
+    data["mixture"] = {"repetition_cap": 1_000_000}
+    data["training"] |= {"batch_rows": 1, "accumulate_batches": 1}
     copy = project / "recipes" / path.name
     copy.write_text(yaml.safe_dump(data, allow_unicode=True), "utf-8")
     recipe = fl.load_recipe(copy)
-    sources = load_sources(recipe, recipe.folder)
-    assert all(source.rows and not source.rejects for source in sources)
-    exam = set_exam(recipe, folder=recipe.folder, domain_rows=domain_rows_of(sources))
-    for task in (exam.domain, *(c.task for c in exam.capabilities)):
-        assert task.items("dev", limit=4, seed=0)
-        assert task.items("test", limit=4, seed=0)
+    plan = fl.plan(recipe)
+    assert plan.domain.test_items
+    assert {c.capability for c in plan.capabilities} == recipe.keep.keys()
+    assert all(source.rows and source.tokens and not source.rejected for source in plan.sources)
+    assert {cost.work for cost in plan.bill} >= {"training", "looks", "certificate"}

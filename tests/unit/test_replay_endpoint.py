@@ -23,7 +23,7 @@ from forgetless.models import LoadedModel, load_folder
 from forgetless.recipe import parse_recipe
 from forgetless.records import Row
 from forgetless.rundir import RunFolder, open_run
-from forgetless.stages import engine_of, replay_rows
+from forgetless.stages import Ground, engine_of, replay_rows
 from forgetless.tokens import ChatFormat
 
 KEY = "sk-very-secret-0123456789"
@@ -79,8 +79,8 @@ def replay(base: LoadedModel, tmp_path: Path) -> Callable[..., tuple[Row, ...]]:
             }
         )
         exam = set_exam(recipe, folder=tmp_path, domain_rows=())
-        here = engine_of(base, recipe)
-        return replay_rows(recipe, tmp_path, here, base, exam, run_folder, lambda description: None)
+        ground = Ground(tmp_path, (), exam, {}, {}, base, engine_of(base, recipe))
+        return replay_rows(recipe, ground, run_folder, lambda description: None)
 
     return run
 

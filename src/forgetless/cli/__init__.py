@@ -14,6 +14,7 @@ from forgetless.cli.compare import compare
 from forgetless.cli.demo import demo
 from forgetless.cli.exits import MISUSE
 from forgetless.cli.init import init
+from forgetless.cli.plan import plan
 from forgetless.cli.report import report
 from forgetless.cli.tasks import list_sets, show, try_set
 from forgetless.cli.train import train
@@ -52,7 +53,7 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-commands: tuple[Callable[..., None], ...] = (demo, init, train, compare, report)
+commands: tuple[Callable[..., None], ...] = (demo, init, plan, train, compare, report)
 for command in commands:
     app.command()(interruptible(command))
 

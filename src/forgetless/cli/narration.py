@@ -14,6 +14,14 @@ def event_line(event: Event) -> str:
     return tell(event) if tell else ""
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the two units that say most: `2 h 05 min`, `12 min`, `34 s`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def _source(e: Event) -> str:
     line = str(e["describe"])
     if e["held_out"]:
@@ -46,11 +54,13 @@ def _mixture(e: Event) -> str:
             f"{name} {_percent(share)} ({tokens:,} tokens)" for name, share, tokens in given
         )
     shares = ", ".join(f"{s['source']} {100 * s['asked']:.0f} %" for s in e["shares"])
-    told = [f"  {name}: {line}" for name, account in e.get("accounts", {}).items() for line in _account(name, account)]
+    told = [
+        f"  {name}: {line}" for name, account in e.get("accounts", {}).items() for line in account_lines(name, account)
+    ]
     return "\n".join([f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps", *told])
 
 
-def _account(name: str, a: Mapping[str, Any]) -> list[str]:
+def account_lines(name: str, a: Mapping[str, Any]) -> list[str]:
     """What the chat template and the length made of the rows of a source, where it is worth a line."""
     lines = [f"left out {_rows(n)}: {reason}" for reason, n in a["rejected"].items()]
     if a["split_rows"]:
@@ -69,6 +79,20 @@ def _account(name: str, a: Mapping[str, Any]) -> list[str]:
 
 def _rows(n: int) -> str:
     return f"{n:,} row{'s' * (n != 1)}"
+
+
+def _plan(e: Event) -> str:
+    looks, share = e["cadence"], 100 * e["cadence"]["share"]
+    parts = [
+        f"plan: about {duration(e['seconds'])} in all",
+        f"{e['steps']:,} steps",
+        f"{looks['looks']:,} look{'s' * (looks['looks'] != 1)} at up to {looks['dev_items']:,} items a task, one every "
+        f"{looks['every_steps']:,} steps ({share:.0f} % of the training time)",
+        f"memory {e['memory']['needed_bytes'] / 1e9:.1f} GB",
+        f"disk {e['disk']['needed_bytes'] / 1e9:.1f} GB",
+    ]
+    said = [*(f"chosen: {choice}" for choice in e["chosen"]), *(f"warning: {warning}" for warning in e["warnings"])]
+    return "\n  ".join(["; ".join(parts), *said])
 
 
 def _log(e: Event) -> str:
@@ -105,6 +129,7 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "source": _source,
     "endpoint": _endpoint,
     "replay": _replay,
+    "plan": _plan,
     "mixture": _mixture,
     "log": _log,
     "evaluation": _evaluation,

@@ -96,10 +96,9 @@ class Certifier:
         """Answers before and after, for the domain and every capability that gives text."""
         items = self._draw(frozen)
         base, tuned = frozen.base_engine(), frozen.tuned_engine()
-        tasks = {"domain": self.exam.domain} | {c.name: c.task for c in self.exam.capabilities}
         return [
             example
-            for name, task in tasks.items()
+            for name, task in self.exam.tasks.items()
             for example in pick_examples(
                 name,
                 items[name],
@@ -110,7 +109,7 @@ class Certifier:
 
     def _record_looks(self, frozen: Frozen) -> int:
         """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""
-        parts = [task.items("test") for task in self._tasks().values() if not task.fresh]
+        parts = [task.items("test") for task in self.exam.tasks.values() if not task.fresh]
         looks = [
             record_look(
                 base_hash=frozen.base.hash,
@@ -203,15 +202,12 @@ class Certifier:
 
     def _draw(self, frozen: Frozen) -> Items:
         return draw_test_items(
-            self._tasks(), limit=self.settings.test_items, seed=self.seed, fresh_seeds=self._seeds(frozen)
+            self.exam.tasks, limit=self.settings.test_items, seed=self.seed, fresh_seeds=self._seeds(frozen)
         )
 
     def _seeds(self, frozen: Frozen) -> dict[str, int]:
         """Fresh items are drawn from a hash of what is frozen, so nobody can have prepared for them (rule 17)."""
-        return fresh_seeds(self._tasks(), frozen.base.hash, frozen.tuned.hash, self.recipe_hash)
-
-    def _tasks(self) -> dict[str, Task]:
-        return {"domain": self.exam.domain} | {c.name: c.task for c in self.exam.capabilities}
+        return fresh_seeds(self.exam.tasks, frozen.base.hash, frozen.tuned.hash, self.recipe_hash)
 
 
 def _largest_group(items: Sequence[Item]) -> int:
@@ -221,12 +217,17 @@ def _largest_group(items: Sequence[Item]) -> int:
     return max(sizes.values(), default=1)
 
 
+def block_items(items: int) -> int:
+    """Items between two decisions of a sequential verdict."""
+    return max(items // _BLOCKS, 50)
+
+
 def _blocks(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
     """The items in their random order, in blocks that keep each group whole."""
     groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(item.group or item.id, []).append(item)
-    size = max(len(items) // _BLOCKS, 50)
+    size = block_items(len(items))
     block: list[Item] = []
     for group in groups.values():
         block += group

@@ -9,6 +9,7 @@ from pathlib import Path
 from forgetless.engines import FittingEngine, TransformersEngine
 from forgetless.errors import ModelError, RecipeError, TaskError
 from forgetless.guard.capability import Capability
+from forgetless.guard.margins import default_margin_points, judged_part
 from forgetless.recipe import CapabilitySettings, ComparisonRecipe, HeldOutTask, Recipe
 from forgetless.records import Row
 from forgetless.sources import prompt_key
@@ -29,10 +30,14 @@ class Exam:
     capabilities: tuple[Capability, ...]
     domain_rows: tuple[Row, ...]
 
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Every task by the name of what it measures, the domain's as `domain`."""
+        return {"domain": self.domain} | {c.name: c.task for c in self.capabilities}
+
     def fixed_prompts(self, seed: int) -> frozenset[str]:
         """Keys of every prompt of the fixed tasks: no row with one of them may be trained on (rule 14)."""
-        tasks = [self.domain, *(c.task for c in self.capabilities)]
-        parts = [t.items(part, seed=seed) for t in tasks if not t.fresh for part in ("dev", "test")]
+        parts = [t.items(part, seed=seed) for t in self.tasks.values() if not t.fresh for part in ("dev", "test")]
         return frozenset(prompt_key(item.messages) for items in parts for item in items)
 
     def fixed_questions(self, seed: int) -> list[list[str]]:
@@ -82,11 +87,11 @@ def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Sequence[Row]) -> Exa
 def capabilities_of(
     recipe: Recipe | ComparisonRecipe, *, folder: Path, domain_rows: Sequence[Row] = ()
 ) -> tuple[Capability, ...]:
-    """The capabilities that a recipe names under `keep`.
+    """The capabilities that a recipe names under `keep`, each with its margin or the smallest that can be certified.
 
     Raises:
         RecipeError: There are none.
-        UserError: A task's files or settings are at fault.
+        UserError: A task's files or settings are at fault, or its items allow no margin and none is given.
     """
     if not recipe.keep:
         raise RecipeError(
@@ -97,8 +102,12 @@ def capabilities_of(
         )
 
     def build(name: str, settings: CapabilitySettings) -> Capability:
-        margin = settings.margin_points / 100
-        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=margin)
-        return Capability(name, task, margin)
+        given = None if settings.margin_points is None else settings.margin_points / 100
+        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given)
+        return Capability(name, task, smallest_margin(name, task) if given is None else given)
+
+    def smallest_margin(name: str, task: Task) -> float:
+        part = judged_part(task, limit=recipe.evaluation.test_items)
+        return default_margin_points(name, part, alpha=recipe.evaluation.alpha, capabilities=len(recipe.keep)) / 100
 
     return tuple(build(name, settings) for name, settings in recipe.keep.items())

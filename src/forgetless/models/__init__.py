@@ -12,6 +12,7 @@ from .hashing import adapter_hash, model_hash, weights_hash
 from .kernels import FLASH, attention_of
 from .load import LoadedFormat, LoadedModel, load_folder, load_format, load_model, stop_ids_of
 from .look import ModelLook, look_at_model
+from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
 from .save import plain_model, save_model, write_adapter
 from .shipped import load_finished, save_and_reload
@@ -25,8 +26,11 @@ __all__ = [
     "LoadedFormat",
     "LoadedModel",
     "ModelLook",
+    "PeakMemory",
     "adapter_hash",
     "attention_of",
+    "free_memory_bytes",
+    "held_bytes",
     "libraries_silenced",
     "load_finished",
     "load_folder",

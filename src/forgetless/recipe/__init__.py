@@ -28,6 +28,7 @@ from forgetless.recipe.schema import (
     TemplateLeakTask,
     TrainingSettings,
 )
+from forgetless.recipe.settled import settled, settled_like
 
 __all__ = [
     "BUNDLES",
@@ -62,4 +63,6 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
     "ready_margin",
+    "settled",
+    "settled_like",
 ]

@@ -432,16 +432,19 @@ class DomainSettings(Settings):
 
 
 class CapabilitySettings(Settings):
-    """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score)."""
+    """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score).
+
+    Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify.
+    """
 
     task: TaskSettings
-    margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] = 2.0
+    margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _ready_sets_have_margins_of_their_own(cls, data: Any) -> Any:
         task = data.get("task") if isinstance(data, dict) else None
-        if isinstance(task, dict) and task.get("type") == "ready" and "margin_points" not in data:
+        if isinstance(task, dict) and task.get("type") == "ready" and data.get("margin_points") is None:
             return data | {"margin_points": ready_margin(str(task.get("set")))}
         return data
 
@@ -449,13 +452,15 @@ class CapabilitySettings(Settings):
 class EvaluationSettings(Settings):
     """When and how strictly to measure.
 
-    The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task.
+    The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task. What
+    is not given of the two, the plan chooses, so that the looks take at most `budget_percent` of the training time.
     `path` lists the positions between base and tuned model that the certificate tests outward.
     """
 
     alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
-    every_steps: Annotated[Whole, Field(ge=1)] = 50
-    dev_items: Annotated[Whole, Field(ge=2)] = 100
+    budget_percent: Annotated[Real, Field(gt=0.0, le=100.0)] = 15.0
+    every_steps: Annotated[Whole, Field(ge=1)] | None = None
+    dev_items: Annotated[Whole, Field(ge=2)] | None = None
     test_items: Annotated[Whole, Field(ge=2)] | None = None
     patience_evaluations: Annotated[Whole, Field(ge=1)] | None = None
     stop_on_alarm: bool = True

@@ -1,6 +1,21 @@
 """Data that models make: rows answered by the base model itself, and what they cover."""
 
+from forgetless.synthesis.continued import continues_texts
 from forgetless.synthesis.coverage import Coverage, measure_coverage
-from forgetless.synthesis.replay import ReplayRows, self_replay
+from forgetless.synthesis.given import Prompt
+from forgetless.synthesis.replay import ReplayRows, ReplayState, answer_sampling, as_asked, replay_state, self_replay
+from forgetless.synthesis.self_written import prompt_temperature
 
-__all__ = ["Coverage", "ReplayRows", "measure_coverage", "self_replay"]
+__all__ = [
+    "Coverage",
+    "Prompt",
+    "ReplayRows",
+    "ReplayState",
+    "answer_sampling",
+    "as_asked",
+    "continues_texts",
+    "measure_coverage",
+    "prompt_temperature",
+    "replay_state",
+    "self_replay",
+]

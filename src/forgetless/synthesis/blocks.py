@@ -47,14 +47,19 @@ def find_or_make(folder: Path, index: int, rows: int, make: Callable[[], list[st
 
     A file that does not hold `rows` texts is made anew.
     """
-    path = folder / f"{index:05d}.json"
-    found = _read(path)
-    if found is not None and len(found) == rows:
+    found = find(folder, index, rows)
+    if found is not None:
         return Block(found, found=True)
     texts = make()
     assert len(texts) == rows, f"a block of {rows} rows got {len(texts)} texts"
-    atomic_write(path, json.dumps(texts, ensure_ascii=False))
+    atomic_write(_path(folder, index), json.dumps(texts, ensure_ascii=False))
     return Block(texts, found=False)
+
+
+def find(folder: Path, index: int, rows: int) -> list[str] | None:
+    """The texts of a block that is kept whole, or `None`."""
+    texts = _read(_path(folder, index))
+    return texts if texts is not None and len(texts) == rows else None
 
 
 def answer_blocks(
@@ -88,6 +93,10 @@ def answer_blocks(
 
         yield find_or_make(folder, index, len(part), make)
         within(len(part), len(part))
+
+
+def _path(folder: Path, index: int) -> Path:
+    return folder / f"{index:05d}.json"
 
 
 def _read(path: Path) -> list[str] | None:

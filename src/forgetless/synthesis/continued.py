@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from forgetless.tokens import ChatFormat
 
 
+def continues_texts(settings: ReplaySettings, format: ChatFormat) -> bool:
+    """Whether the base continues raw texts in place of answering prompts: it is asked to, or knows no turns."""
+    return settings.raw_text or format.template is None
+
+
 def beginnings(settings: ReplaySettings, format: ChatFormat, *, folder: Path, seed: int) -> list[str]:
     """At most `settings.rows` beginnings, each half of its text and at most `max_prompt_tokens` long.
 

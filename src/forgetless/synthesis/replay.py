@@ -3,8 +3,8 @@
 What the base answers to general prompts is the nearest thing to its own training data, and holding the tuned model to
 the base on it is what keeps general abilities. Prompts are given in files or written by the base; prompts that a
 test item asks are left out. Answers are sampled, kept in blocks and addressed by content, so they are made once for
-all runs on the same base and a killed run goes on after the last full block. A base without a chat template continues
-raw text instead.
+all runs on the same base and a killed run goes on after the last full block. A base without a chat template, or with
+`raw_text`, continues raw text instead.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forgetless.errors import DataError, ModelError
 from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
-from forgetless.records import Row
+from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key, remove_items
-from forgetless.synthesis.blocks import Block, answer_blocks, block_rows
-from forgetless.synthesis.continued import beginnings
+from forgetless.synthesis.blocks import Block, answer_blocks, block_rows, find
+from forgetless.synthesis.continued import beginnings, continues_texts
 from forgetless.synthesis.given import Prompt, given_prompts
-from forgetless.synthesis.self_written import self_written_prompts
+from forgetless.synthesis.self_written import kept_prompts, prompt_temperature, self_written_prompts
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -52,6 +53,62 @@ class ReplayRows:
     key: str
     refused: int = 0
     modes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """What there is of the replay rows before anything is written.
+
+    Attributes:
+        prompts: The prompts that will be answered, as far as they are known: those of files, or self-written ones that
+            are kept on disk; or the texts that the base will continue, as raw text.
+        answers: The kept answers to the first of them.
+        whole: Whether `prompts` are all that there will be.
+        excluded: Prompts left out because an item asks the same.
+        too_long: Prompts left out because they are too long.
+        duplicates: Prompts left out because they came before.
+        refused: Prompts left out because the chat template refuses them.
+        block_rows: Rows that are answered together.
+    """
+
+    prompts: tuple[Prompt, ...]
+    answers: tuple[str, ...]
+    whole: bool
+    block_rows: int
+    excluded: int = 0
+    too_long: int = 0
+    duplicates: int = 0
+    refused: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every answer is kept, so that nothing has to be written."""
+        return self.whole and len(self.answers) == len(self.prompts)
+
+    def stand_ins(
+        self, prompts: Sequence[Prompt], answers: Sequence[str], *, rows: int, format: ChatFormat
+    ) -> tuple[Row, ...]:
+        """Rows as long as the real ones will be: what is known, and a sample over and over for what is not.
+
+        Args:
+            prompts: A sample of prompts; read where not all are known.
+            answers: A sample of answers; read where not all are kept.
+            rows: How many rows there will be, where their prompts are not known.
+            format: The base model's chat format.
+        """
+        asked = self.prompts if self.whole else tuple(islice(chain(self.prompts, cycle(prompts)), rows))
+        said = islice(chain(self.answers, cycle(answers)), len(asked))
+        pairs = [(prompt, answer) for prompt, answer in zip(asked, said, strict=True) if answer.strip()]
+        if not any(message.raw_text for prompt in asked[:1] for message in prompt):
+            return tuple(
+                _row((*prompt, format.as_message(answer)), origin=f"replay:{i}")
+                for i, (prompt, answer) in enumerate(pairs)
+            )
+        texts = [prompt[0].content + answer for prompt, answer in pairs]
+        return tuple(
+            _text_row(text, origin=f"replay:{i}")
+            for i, text in enumerate(dict.fromkeys(texts) if self.complete else texts)
+        )
 
 
 class _Selection(NamedTuple):
@@ -88,8 +145,8 @@ def self_replay(
         progress: Called as answers come.
 
     Returns:
-        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer; of a base without a chat
-        template, texts that it has continued. Where the template knows `enable_thinking`, half of the prompts are
+        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer; or texts that it has
+        continued. Where the template knows `enable_thinking`, half of the prompts are
         answered in either mode.
         An answer cut off at `max_new_tokens` is kept: leaving it out would teach that answers are short. Its stop
         token is no sample of the base, so train these rows by KL to the base, which needs no label, not by likelihood.
@@ -99,17 +156,18 @@ def self_replay(
         ModelError: Prompt files hold conversations, and there is no chat template.
     """
     cache = cache / "replay"
-    size = block_rows(settings.max_prompt_tokens + settings.max_new_tokens, at_once=at_once)
-    if settings.raw_text or format.template is None:
+    size = _answers_in_a_block(settings, at_once)
+    if continues_texts(settings, format):
         return _continued(engine, settings, format, folder, seed, size, cache, progress)
     selection = _select(_prompts(engine, settings, folder, seed, cache, at_once), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
-    prompts = _in_both_modes(selection.prompts) if format.switches_thinking else selection.prompts
+    prompts = as_asked(selection.prompts, format)
     key = _key(engine, settings, prompts, seed, size)
+    sampling = answer_sampling(settings, format)
 
     def answer(part: Sequence[Prompt], seed: int, within: Progress) -> list[str]:
-        return engine.generate(part, **_sampling(settings), seed=seed, progress=within)
+        return engine.generate(part, **sampling, seed=seed, progress=within)
 
     blocks = list(answer_blocks(prompts, size, answer, folder=cache / key, seed=seed, progress=progress))
     answers = [text for block in blocks for text in block.texts]
@@ -144,12 +202,8 @@ def _continued(
     progress: Progress | None,
 ) -> ReplayRows:
     texts = beginnings(settings, format, folder=folder, seed=seed)
-    sampling = _sampling(settings)
-    if settings.prompts == "self" and not settings.temperature:
-        # Every text that begins with nothing would be the same one.
-        sampling["temperature"] = 1.0
-    addressed = [sampling, size, seed, texts]
-    key = content_hash("replay texts", engine.model_hash, engine.settings_hash, *addressed)
+    sampling = answer_sampling(settings, format)
+    key = _text_key(engine, sampling, texts, seed, size)
 
     def answer(part: Sequence[str], seed: int, within: Progress) -> list[str]:
         return engine.continue_texts(part, **sampling, seed=seed, progress=within)
@@ -157,10 +211,7 @@ def _continued(
     blocks = list(answer_blocks(texts, size, answer, folder=cache / key, seed=seed, progress=progress))
     written = [text for block in blocks for text in block.texts]
     whole = [start + text for start, text in zip(texts, written, strict=True) if text.strip()]
-    rows = tuple(
-        Row(id=content_hash("replay", text), source="replay", text=text, origin=f"replay/{key}:{i}")
-        for i, text in enumerate(dict.fromkeys(whole))
-    )
+    rows = tuple(_text_row(text, origin=f"replay/{key}:{i}") for i, text in enumerate(dict.fromkeys(whole)))
     return ReplayRows(
         rows=rows,
         written=_texts(blocks, found=False),
@@ -175,6 +226,96 @@ def _continued(
 
 def _texts(blocks: Sequence[Block], *, found: bool) -> int:
     return sum(len(block.texts) for block in blocks if block.found == found)
+
+
+def replay_state(
+    engine: Engine | None,
+    settings: ReplaySettings,
+    *,
+    format: ChatFormat,
+    folder: Path,
+    seed: int,
+    exclude: Collection[str],
+    cache: Path,
+    at_once: int = 1,
+) -> ReplayState:
+    """What `self_replay` would find, with the same arguments; nothing is written or answered.
+
+    Without an engine, because nobody has asked yet who will answer, nothing that is kept is found.
+
+    Raises:
+        DataError: A prompt file cannot be read, or no prompt can be used.
+        RecipeError: A prompt file holds conversations, where `raw_text` asks for texts.
+        ModelError: Prompt files hold conversations, and there is no chat template.
+    """
+    cache, size = cache / "replay", _answers_in_a_block(settings, at_once)
+    answers: tuple[str, ...] = ()
+    if continues_texts(settings, format):
+        texts = beginnings(settings, format, folder=folder, seed=seed)
+        if engine is not None:
+            key = _text_key(engine, answer_sampling(settings, format), texts, seed, size)
+            answers = _kept_answers(cache / key, len(texts), size)
+        prompts = tuple((Message("user", text, raw_text=True),) for text in texts)
+        return ReplayState(prompts, answers, whole=True, block_rows=size)
+    known, whole = list[Prompt](), False
+    if settings.prompts == "self":
+        if engine is not None:
+            known, whole = kept_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
+    else:
+        known, whole = list(given_prompts(settings.prompts, folder=folder, seed=seed)), True
+    selection = _select(known, settings, format, exclude)
+    whole = whole or len(selection.prompts) == settings.rows
+    if whole and not selection.prompts:
+        raise _no_prompts(settings, selection)
+    asked = as_asked(selection.prompts, format)
+    if whole and engine is not None:
+        answers = _kept_answers(cache / _key(engine, settings, asked, seed, size), len(asked), size)
+    return ReplayState(
+        prompts=tuple(asked),
+        answers=answers,
+        whole=whole,
+        block_rows=size,
+        excluded=selection.excluded,
+        too_long=selection.too_long,
+        duplicates=selection.duplicates,
+        refused=selection.refused,
+    )
+
+
+def as_asked(prompts: Sequence[Prompt], format: ChatFormat) -> list[Prompt]:
+    """Prompts as they are put to the base: where the template knows `enable_thinking`, every other one asks for
+    thoughts and the others for none; their order depends on the seed.
+    """
+    if not format.switches_thinking:
+        return list(prompts)
+    return [
+        (*prompt[:-1], dataclasses.replace(prompt[-1], enable_thinking=i % 2 == 0)) for i, prompt in enumerate(prompts)
+    ]
+
+
+def answer_sampling(settings: ReplaySettings, format: ChatFormat) -> dict[str, Any]:
+    """How answers are drawn. Texts that begin with nothing are drawn even at temperature 0, where all were the same."""
+    from_nothing = continues_texts(settings, format) and settings.prompts == "self"
+    return {
+        "max_new_tokens": settings.max_new_tokens,
+        "temperature": prompt_temperature(settings) if from_nothing else settings.temperature,
+        "top_p": settings.top_p,
+    }
+
+
+def _answers_in_a_block(settings: ReplaySettings, at_once: int) -> int:
+    return block_rows(settings.max_prompt_tokens + settings.max_new_tokens, at_once=at_once)
+
+
+def _kept_answers(folder: Path, rows: int, size: int) -> tuple[str, ...]:
+    """The answers of the whole blocks that are kept, up to the first that is not."""
+    answers: list[str] = []
+    for index, start in enumerate(range(0, rows, size)):
+        texts = find(folder, index, min(size, rows - start))
+        if texts is None:
+            break
+        answers += texts
+    return tuple(answers)
 
 
 def _prompts(
@@ -222,23 +363,16 @@ def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: 
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
 
 
-def _sampling(settings: ReplaySettings) -> dict[str, Any]:
-    return {
-        "max_new_tokens": settings.max_new_tokens,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-    }
-
-
-def _in_both_modes(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Every other prompt asks for thoughts, the others for none; their order depends on the seed."""
-    return [
-        (*prompt[:-1], dataclasses.replace(prompt[-1], enable_thinking=i % 2 == 0)) for i, prompt in enumerate(prompts)
-    ]
+def _text_key(engine: Engine, sampling: dict[str, Any], texts: Sequence[str], seed: int, size: int) -> str:
+    return content_hash("replay texts", engine.model_hash, engine.settings_hash, sampling, size, seed, texts)
 
 
 def _row(messages: Prompt, *, origin: str) -> Row:
     return Row(id=content_hash("replay", messages), source="replay", messages=messages, origin=origin)
+
+
+def _text_row(text: str, *, origin: str) -> Row:
+    return Row(id=content_hash("replay", text), source="replay", text=text, origin=origin)
 
 
 def _no_prompts(settings: ReplaySettings, selection: _Selection) -> DataError:

@@ -2,7 +2,7 @@
 
 from forgetless.tasks.build import build_task
 from forgetless.tasks.held_out import HeldOutSplit, held_out_split, last_answer
-from forgetless.tasks.measuring import measure
+from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
 from forgetless.tasks.ready import SETS, ItemCost, ReadySet, cost_of, planned_items
@@ -10,6 +10,7 @@ from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task
 from forgetless.tasks.templates import Template, induce_template
 
 __all__ = [
+    "BLOCK_ITEMS",
     "GENERATORS",
     "SETS",
     "DrawItems",
@@ -26,6 +27,7 @@ __all__ = [
     "cost_of",
     "held_out_split",
     "induce_template",
+    "is_measured",
     "last_answer",
     "measure",
     "planned_items",

@@ -52,6 +52,11 @@ def measure(
     return _measured(engine, task, items, results, store)
 
 
+def is_measured(engine: Engine, task: Task, items: Sequence[Item], *, store: ScoreStore) -> bool:
+    """Whether `measure` would find the scores where they were kept."""
+    return store.get(_key(engine, task, items)) is not None
+
+
 def _key(engine: Engine, task: Task, items: Sequence[Item]) -> str:
     ids = [item.id for item in items]
     return content_hash("scores", engine.model_hash, engine.settings_hash, task.fingerprint, ids)

@@ -54,6 +54,9 @@ class Task(Protocol):
     @property
     def binary(self) -> bool: ...
 
+    def size(self, part: Part) -> int:
+        """How many items a part has."""
+
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         """The items of one part, in random order; `seed` matters to fresh tasks only."""
 
@@ -91,6 +94,10 @@ class FixedTask:
         """How the task scores; the items are addressed by their own ids."""
         return self.scorer.fingerprint
 
+    def size(self, part: Part) -> int:
+        """How many items a part has."""
+        return len(self.pool.part(part))
+
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         """The first `limit` items of a part, in an order that was fixed when the task was built; `seed` is not read."""
         return self.pool.part(part)[:limit]
@@ -127,13 +134,16 @@ class FreshTask:
         """How the task draws and scores."""
         return content_hash("fresh", self.generator, self.scorer.fingerprint)
 
+    def size(self, part: Part) -> int:
+        """How many items are drawn for a part."""
+        return self.dev_items if part == "dev" else self.test_items
+
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         """Items drawn from `seed`: at most `limit`, and at most the size of the part.
 
         The two parts never share a stream of random numbers, whatever the seeds.
         """
-        size = self.dev_items if part == "dev" else self.test_items
-        n = size if limit is None else min(limit, size)
+        n = self.size(part) if limit is None else min(limit, self.size(part))
         return tuple(self.draw(n=n, seed=int(content_hash("fresh items", part, seed)[:12], 16)))
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:

@@ -2,18 +2,30 @@
 
 from forgetless.training.blend import Blend, blend
 from forgetless.training.checkpoints import Checkpoint, checkpoint_folder, latest_resumable
-from forgetless.training.disk import predicted_bytes
+from forgetless.training.disk import (
+    certifying_bytes,
+    checkpoint_bytes,
+    least_memory_bytes,
+    predicted_bytes,
+)
 from forgetless.training.fit import FitResult, fit
+from forgetless.training.trial import Trial, fresh_stream, try_steps
 from forgetless.training.tuned import checkpoint_model
 
 __all__ = [
     "Blend",
     "Checkpoint",
     "FitResult",
+    "Trial",
     "blend",
+    "certifying_bytes",
+    "checkpoint_bytes",
     "checkpoint_folder",
     "checkpoint_model",
     "fit",
+    "fresh_stream",
     "latest_resumable",
+    "least_memory_bytes",
     "predicted_bytes",
+    "try_steps",
 ]

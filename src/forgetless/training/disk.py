@@ -1,4 +1,4 @@
-"""How much a run will write, before it writes anything."""
+"""How much a run will write and hold, before it does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from forgetless.training.freeze import frozen_weights
 
 _FLOAT32_BYTES = 4
 _ADAM_MOMENTS = 2
+_MODELS_TO_CERTIFY = 3
 
 
 def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evaluations: int) -> int:
@@ -22,14 +23,54 @@ def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evalua
     moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
     models that may be shipped: in the base's number format, or as adapters.
     """
-    if settings.lora is None:
-        saved = _size(base.parameters())
-        trained = saved - _size(frozen_weights(base, settings.freeze))
-    else:
-        saved = trained = _adapter_weights(base, settings.lora)
-    whole = sum(p.numel() * p.element_size() for p in base.parameters())
-    shipped = _FLOAT32_BYTES * saved if settings.output == "adapter" else whole
-    return _FLOAT32_BYTES * (saved * (evaluations + 1) + 2 * _ADAM_MOMENTS * trained) + 2 * shipped
+    saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
+    shipped = saved if settings.output == "adapter" else model_bytes(base)
+    return saved * (evaluations + 1) + 2 * moments + 2 * shipped
+
+
+def least_memory_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of memory that a run needs beside the base at the very least, activations aside.
+
+    While training, the weights of the student (of an adapter: its own), gradients and the optimizer's moments of those
+    that are trained; or the models of the certificate.
+    """
+    moving = (1 + _ADAM_MOMENTS) * trained_bytes(base, settings)
+    return max(saved_bytes(base, settings) + moving, certifying_bytes(base, settings))
+
+
+def certifying_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of the models that stand beside the base at once: the chosen one, what was read back, the point between.
+
+    With `output: adapter` all of them stand over the weights of the base.
+    """
+    each = saved_bytes(base, settings) if settings.output == "adapter" else model_bytes(base)
+    return _MODELS_TO_CERTIFY * each
+
+
+def checkpoint_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of one checkpoint that can be resumed."""
+    return saved_bytes(base, settings) + _ADAM_MOMENTS * trained_bytes(base, settings)
+
+
+def saved_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of the weights of one checkpoint, in float32: the adapter, or the whole model."""
+    weights = _size(base.parameters()) if settings.lora is None else _adapter_weights(base, settings.lora)
+    return _FLOAT32_BYTES * weights
+
+
+def trained_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of the weights that training moves, which it keeps in float32.
+
+    Raises:
+        RecipeError: `freeze` names a part that the model does not have.
+    """
+    frozen = _FLOAT32_BYTES * _size(frozen_weights(base, settings.freeze))
+    return saved_bytes(base, settings) - frozen
+
+
+def model_bytes(model: PreTrainedModel) -> int:
+    """Bytes of a model's weights in its own number format."""
+    return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def _size(weights: Iterable[nn.Parameter]) -> int:

@@ -7,6 +7,7 @@ what was done. The base model is left as it was: another model is trained beside
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -87,21 +88,31 @@ def fit(
         if resume.stopped is not None or resume.step >= blended.plan.steps:
             return _result(resume.step, savepoint, started)
     watch = Watch(savepoint, every_steps=every_steps, on_evaluate=on_evaluate, on_log=on_log, on_step=on_step)
-    with _evaluation_mode(base.model), libraries_silenced():
-        trainer = _trainer(base, blended, settings, savepoint, watch, every_steps, seed)
+    with beside(base):
+        trainer = make_trainer(base, blended, settings, savepoint, watch, every_steps=every_steps, seed=seed)
         trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
-    return _result(trainer.state.global_step, savepoint, started)
+        steps = trainer.state.global_step
+    # The trainer holds itself; what it holds besides is as large as all that comes after it.
+    del trainer
+    gc.collect()
+    return _result(steps, savepoint, started)
 
 
-def _trainer(
+def make_trainer(
     base: LoadedModel,
     blended: Blend,
     settings: TrainingSettings,
     savepoint: Savepoint,
     watch: Watch,
+    *,
     every_steps: int,
     seed: int,
 ) -> RetentionTrainer:
+    """A trainer of a model that starts at `base`, ready for its first step.
+
+    Raises:
+        ModelError, RecipeError: As `fit`.
+    """
     config = sft_config(
         settings,
         steps=blended.plan.steps,
@@ -136,10 +147,13 @@ def _result(steps: int, savepoint: Savepoint, started: float) -> FitResult:
 
 
 @contextlib.contextmanager
-def _evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
+def beside(base: LoadedModel) -> Iterator[None]:
+    """While another model is trained beside it, the base is in evaluation mode and the libraries are quiet."""
+    model: PreTrainedModel = base.model
     was_training = model.training
     model.eval()
     try:
-        yield
+        with libraries_silenced():
+            yield
     finally:
         model.train(was_training)

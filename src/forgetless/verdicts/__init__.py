@@ -14,6 +14,9 @@ from forgetless.verdicts.paired import PairedDifferences, pair, score_from_bits_
 from forgetless.verdicts.path import POSITIONS, certified_position, passes, walk_outward
 from forgetless.verdicts.planning import (
     ASSUMED_DISCORDANCE,
+    ASSUMED_SPREAD,
+    POWER,
+    assumed_discordance,
     certifiable_margin,
     detectable_drop,
     items_to_certify,
@@ -27,7 +30,9 @@ from forgetless.verdicts.terms import Terms, points
 
 __all__ = [
     "ASSUMED_DISCORDANCE",
+    "ASSUMED_SPREAD",
     "POSITIONS",
+    "POWER",
     "AlarmReading",
     "FixedListAlarm",
     "FreshItemsAlarm",
@@ -36,6 +41,7 @@ __all__ = [
     "SequentialJudge",
     "Terms",
     "alpha_of_look",
+    "assumed_discordance",
     "certifiable_margin",
     "certified_position",
     "compare_paired",

@@ -10,6 +10,7 @@ counts, using the very tests that will judge. Other scores are judged by betting
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -20,7 +21,10 @@ from forgetless.verdicts import binary
 from forgetless.verdicts.binary import floor_items
 
 ASSUMED_DISCORDANCE = 0.10
-"""Rule 20. π where none has been measured; whoever uses it says so."""
+"""Rule 20. π of right-or-wrong scores where none has been measured; whoever uses it says so."""
+
+ASSUMED_SPREAD = 0.01
+"""Rule 20. E[d²] of other scores where none has been measured: answers change by a tenth where they change at all."""
 
 POWER = 0.8
 """The chance with which a plan wants to succeed."""
@@ -32,6 +36,12 @@ _EXACT_CELLS = 250_000
 _TAIL = 1e-7
 
 
+def assumed_discordance(*, binary: bool) -> float:
+    """Rule 20. π of a task whose π nobody has measured."""
+    return ASSUMED_DISCORDANCE if binary else ASSUMED_SPREAD
+
+
+@functools.cache
 def detectable_drop(
     n: int, discordance: float = ASSUMED_DISCORDANCE, alpha: float = 0.05, *, exact: bool = True
 ) -> float | None:
@@ -70,6 +80,7 @@ def power_to_detect(n: int, drop: float, discordance: float, alpha: float) -> fl
     return float(np.sum(stats.binom.pmf(discordant, n, discordance) * found))
 
 
+@functools.cache
 def certifiable_margin(
     n: int,
     discordance: float = ASSUMED_DISCORDANCE,

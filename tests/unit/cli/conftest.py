@@ -73,7 +73,7 @@ def nano_recipe(**parts: Any) -> dict[str, Any]:
         "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 1.0}},
         "training": {"steps": 1, "batch_rows": 1, "max_length_tokens": 64},
         "domain": {"task": ability | {"generator": "nano/domain"}},
-        "keep": {"sorting": {"task": ability}},
+        "keep": {"sorting": {"margin_points": 50, "task": ability}},
         "evaluation": {"path": [1.0], "dev_items": 2},
         **parts,
     }

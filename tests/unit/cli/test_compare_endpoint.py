@@ -37,7 +37,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked_of(site: Site, **endpoint: Any) -> dict[str, Any]:
     """What to ask, with the site as the endpoint `fast`."""
     settings = {"url": site.url, "model": "nano", "tokenizer": str(nano.MODEL_PATH), **endpoint}
-    return {"endpoints": {"fast": settings}, "keep": {"sorting": {"task": SORTING}}}
+    return {"endpoints": {"fast": settings}, "keep": {"sorting": {"margin_points": 50, "task": SORTING}}}
 
 
 def prompts(site: Site) -> int:
@@ -74,7 +74,8 @@ def test_two_endpoints_without_a_tokenizer_are_asked_by_messages(
 
 
 def test_an_endpoint_by_its_settings_alone(tmp_path: Path, base: LoadedModel) -> None:
-    asked = ComparisonRecipe.model_validate({"keep": {"sorting": {"task": {**SORTING, "items": 3}}}})
+    task = {**SORTING, "items": 3}
+    asked = ComparisonRecipe.model_validate({"keep": {"sorting": {"margin_points": 50, "task": task}}})
     with serving(ServedModel(base.model, base.format, "llama.cpp")) as site:
         served = EndpointSettings(url=site.url, model="nano", tokenizer="model")
         (tmp_path / "model").symlink_to(nano.MODEL_PATH)

@@ -14,6 +14,7 @@ import pytest
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets"}
 OPTIONS = {
     "demo": {"--prompts", "--output", "--seed", "--json", "--help"},
+    "plan": {"--json", "--help"},
     "train": {"--resume", "--json", "--help"},
     "compare": {"--recipe", "--json", "--help"},
     "report": {"--json", "--help"},

@@ -215,6 +215,24 @@ def test_a_disk_that_runs_full_while_a_checkpoint_is_saved(
     assert not list((tmp_path / "runs" / "small" / "checkpoints").glob("step-*"))
 
 
+def test_a_run_that_does_not_fit_is_refused_before_it_is_measured(
+    refused: Refused, recipe: Recipe, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forgetless import planning
+
+    monkeypatch.setattr(planning.room, "free_bytes", lambda output: 1000)
+    message = refused("plan", recipe())
+    assert "`output`" in message
+    assert "free some space" in message
+    monkeypatch.setattr(planning.room, "free_memory_bytes", lambda device: 1000)
+    assert "method: lora" in refused("plan", recipe())
+
+
+def test_items_that_allow_no_margin(refused: Refused, recipe: Recipe, rows: Path) -> None:
+    task = {"type": "procedural", "generator": "nano/sorting", "items": 4}
+    assert "`keep.sorting.margin_points`: (not given)" in refused("plan", recipe(keep={"sorting": {"task": task}}))
+
+
 def test_a_folder_that_is_no_run(refused: Refused, tmp_path: Path) -> None:
     assert "is not a run folder" in refused("report", tmp_path)
     assert "is not a run folder" in refused("report", tmp_path / "missing")

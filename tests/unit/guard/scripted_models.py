@@ -51,10 +51,12 @@ class ListTask:
     def fingerprint(self) -> str:
         return f"fingerprint of {self.name}"
 
+    def size(self, part: Part) -> int:
+        return self.dev if part == "dev" else self.test
+
     def items(self, part: Part, *, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
         draw = content_hash(part, seed)[:6] if self.fresh else "fixed"
-        n = self.dev if part == "dev" else self.test
-        order = reversed(range(n)) if self.backwards else range(n)
+        order = reversed(range(self.size(part))) if self.backwards else range(self.size(part))
         names = [f"{self.called or self.name}-{part}-{draw}-{i}" for i in order][:limit]
         return tuple(Item(name, (Message("user", f"ask {name}"),), "yes", group=self.group) for name in names)
 

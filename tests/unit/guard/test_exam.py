@@ -12,12 +12,14 @@ from scripted_models import ListTask, ScriptedModel, exam_of
 from forgetless.engines import TransformersEngine
 from forgetless.errors import RecipeError, TaskError
 from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, rehearse, set_exam
+from forgetless.guard.margins import JudgedPart, default_margin_points
 from forgetless.models import load_folder
 from forgetless.nano import MODEL_PATH, domain_rows
-from forgetless.recipe import Recipe, parse_recipe
+from forgetless.recipe import EvaluationSettings, Recipe, parse_recipe
 from forgetless.rundir import ScoreStore
 from forgetless.sources import prompt_key
 from forgetless.tokens import ChatFormat
+from forgetless.verdicts import ASSUMED_DISCORDANCE
 
 ROWS = domain_rows(n=60, seed=0)
 
@@ -52,9 +54,24 @@ def test_fresh_tasks_forbid_no_row(tmp_path: Path) -> None:
     assert exam.domain_rows == tuple(ROWS)
 
 
+def kept(**capability: Any) -> Recipe:
+    task = {"type": "procedural", "generator": "nano/sorting", "items": 100}
+    return recipe(keep={"sorting": {"task": task, **capability}})
+
+
 def test_margins_are_on_the_scale_of_the_scores(tmp_path: Path) -> None:
-    (capability,) = capabilities_of(recipe(), folder=tmp_path)
+    (capability,) = capabilities_of(kept(margin_points=2), folder=tmp_path)
     assert (capability.name, capability.margin) == ("sorting", 0.02)
+
+
+def test_a_margin_that_is_not_given_is_the_smallest_that_the_items_can_certify(tmp_path: Path) -> None:
+    (capability,) = capabilities_of(kept(), folder=tmp_path)
+    part = JudgedPart(100, 100, True, ASSUMED_DISCORDANCE)
+    assert capability.margin == default_margin_points("sorting", part, alpha=0.05, capabilities=1) / 100
+    (fewer,) = capabilities_of(
+        kept().model_copy(update={"evaluation": EvaluationSettings(test_items=50)}), folder=tmp_path
+    )
+    assert fewer.margin > capability.margin
 
 
 def test_a_recipe_that_keeps_nothing_is_refused(tmp_path: Path) -> None:

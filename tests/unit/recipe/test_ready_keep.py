@@ -59,7 +59,7 @@ def test_what_is_named_by_itself_stands_before_its_bundle(kept: Callable[[str], 
 def test_a_task_of_ones_own_may_carry_any_name(with_setting: Change) -> None:
     found = parse_recipe(with_setting("keep", {"maths": OWN, "general": OWN, "refusal": None})).keep
     assert [c.task.type for c in found.values()] == ["procedural", "procedural", "ready"]
-    assert [c.margin_points for c in found.values()] == [2.0, 2.0, 8.0]
+    assert [c.margin_points for c in found.values()] == [None, None, 8.0]
 
 
 def test_a_set_may_be_kept_under_another_name_with_more_items(with_setting: Change) -> None:

@@ -114,10 +114,11 @@ def test_defaults_by_name(with_setting: Change) -> None:
     recipe = parse_recipe(with_setting("seed", 0))
     training, evaluation = recipe.training, recipe.evaluation
     assert (recipe.output, recipe.ship, recipe.replay) == ("runs", "best", None)
-    assert (recipe.domain.task.type, recipe.keep["sorting"].margin_points) == ("held_out", 2.0)
+    assert (recipe.domain.task.type, recipe.keep["sorting"].margin_points) == ("held_out", None)
     assert (training.method, training.learning_rate, training.epochs, training.steps) == ("full", 2e-5, 1.0, None)
     assert (training.kl_weight, training.kl_tokens) == (1.0, "answer")
-    assert (evaluation.alpha, evaluation.every_steps, evaluation.dev_items) == (0.05, 50, 100)
+    assert (evaluation.alpha, evaluation.budget_percent) == (0.05, 15.0)
+    assert (evaluation.every_steps, evaluation.dev_items) == (None, None)
     assert evaluation.path == [0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0]
     assert (evaluation.stop_on_alarm, evaluation.patience_evaluations) == (True, None)
     assert (recipe.mixture.repetition_cap, recipe.sources["rows"].max_rejected_percent) == (8, 1.0)

@@ -60,6 +60,8 @@ def test_a_number_is_finite(refusal: Refuse, place: str, value: str) -> None:
         ("keep.sorting.task.items", 1),
         ("evaluation.alpha", 0.5),
         ("evaluation.dev_items", 1),
+        ("evaluation.budget_percent", 0),
+        ("evaluation.budget_percent", 101),
         ("sources.rows.max_rejected_percent", 101),
         ("sources.rows.max_rows", 0),
         ("mixture.repetition_cap", 0),

@@ -11,14 +11,14 @@ import pytest
 
 from forgetless.errors import DataError, ModelError, RecipeError
 from forgetless.recipe import FileSettings, ReplaySettings
-from forgetless.synthesis import ReplayRows, self_replay
+from forgetless.synthesis import ReplayRows, replay_state, self_replay
 
 Replay = Callable[..., ReplayRows]
 
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    def run(engine: Any, format: Any, *, seed: int = 0, **settings: Any) -> ReplayRows:
+    def run(engine: Any, format: Any, *, seed: int = 0, at_once: int = 1, **settings: Any) -> ReplayRows:
         chosen = {"share": 0.2, "prompts": "self", "rows": 20, "max_prompt_tokens": 20, **settings}
         return self_replay(
             engine,
@@ -28,6 +28,7 @@ def replay(tmp_path: Path) -> Replay:
             seed=seed,
             exclude=(),
             cache=tmp_path / "cache",
+            at_once=at_once,
         )
 
     return run
@@ -142,3 +143,40 @@ def test_prompts_that_the_template_refuses_are_left_out_and_counted(
     monkeypatch.setattr(type(words), "encode_prompt", refuses_systems)
     found = replay(scripted(), words, prompts=[FileSettings(files=["prompts.jsonl"])])
     assert (len(found.rows), found.refused) == (7, 3)
+
+
+@pytest.mark.parametrize("made", ["self", "texts.txt"])
+@pytest.mark.parametrize(
+    ("kind", "raw_text", "at_once"),
+    [("thinking_words", False, 1), ("thinking_words", True, 1), ("bare_words", False, 1), ("words", False, 50)],
+)
+def test_what_is_kept_is_found_again_without_asking(
+    scripted: Any,
+    replay: Replay,
+    texts: Any,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    kind: str,
+    raw_text: bool,
+    at_once: int,
+    made: str,
+) -> None:
+    format = request.getfixturevalue(kind)
+    prompts = "self" if made == "self" else texts
+    chosen = {"prompts": prompts, "raw_text": raw_text, "temperature": 0.0, "rows": 20, "max_prompt_tokens": 20}
+    settings = ReplaySettings(share=0.2, **chosen)
+
+    def state(engine: Any, at_once: int = at_once) -> Any:
+        return replay_state(
+            engine, settings, format=format, folder=tmp_path, seed=0, exclude=(), cache=tmp_path / "cache",
+            at_once=at_once,
+        )  # fmt: skip
+
+    assert not state(scripted()).complete
+    rows = replay(scripted(), format, at_once=at_once, **chosen).rows
+    found = state(scripted())
+    assert not state(None).complete, "nobody knows yet who will answer"
+    assert not state(scripted(), at_once=100).answers, "larger blocks are other draws"
+    assert found.complete
+    stand_ins = found.stand_ins((), (), rows=20, format=format)
+    assert [(row.messages, row.text) for row in stand_ins] == [(row.messages, row.text) for row in rows]

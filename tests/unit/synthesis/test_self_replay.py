@@ -13,7 +13,7 @@ from forgetless.errors import DataError
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.sources import prompt_key
-from forgetless.synthesis import ReplayRows, self_replay
+from forgetless.synthesis import ReplayRows, ReplayState, replay_state, self_replay
 from forgetless.synthesis.blocks import block_rows, block_seed, find_or_make
 from forgetless.synthesis.given import prompt_of
 
@@ -240,3 +240,62 @@ def test_a_block_with_the_wrong_number_of_texts_is_a_bug(tmp_path: Path) -> None
     with pytest.raises(AssertionError, match="3 rows got 2"):
         find_or_make(tmp_path, 0, 3, lambda: ["a", "b"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def state(prompts: Path, words: Any) -> Callable[..., ReplayState]:
+    def run(engine: Any, **settings: Any) -> ReplayState:
+        chosen = {"share": 0.2, "prompts": [FileSettings(files=["prompts.json"])], "rows": 70, "max_prompt_tokens": 20}
+        return replay_state(
+            engine, ReplaySettings(**{**chosen, **settings}), format=words, folder=prompts, seed=0,
+            exclude={prompt_key([Message("user", "Question 7?")])}, cache=prompts / "cache",
+        )  # fmt: skip
+
+    return run
+
+
+def test_what_will_be_asked_is_known_before_anything_is_answered(scripted: Any, state: Any, replay: Replay) -> None:
+    engine = scripted()
+    found = state(engine, rows=100)
+    assert (len(found.prompts), found.answers, found.whole, found.complete) == (79, (), True, False)
+    assert (found.excluded, found.too_long, found.duplicates) == (1, 1, 0)
+    assert engine.answered == []
+    asked = replay(engine, exclude={prompt_key([Message("user", "Question 7?")])}, rows=100).rows
+    assert tuple(row.messages[:-1] for row in asked) == found.prompts
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_answers_that_are_kept_are_found(scripted: Any, state: Any, replay: Replay, killed: Any, words: Any) -> None:
+    exclude = {prompt_key([Message("user", "Question 7?")])}
+    with pytest.raises(killed):
+        replay(scripted(blocks=2), exclude=exclude)
+    found = state(scripted())
+    assert (len(found.prompts), len(found.answers), found.complete) == (70, 32, False)
+    rows = replay(scripted(), exclude=exclude).rows
+    found = state(scripted())
+    assert found.complete
+    assert [row.messages for row in found.stand_ins((), (), rows=70, format=words)] == [row.messages for row in rows]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_self_written_prompts_are_known_as_far_as_they_are_kept(scripted: Any, state: Any, replay: Replay) -> None:
+    engine = scripted()
+    found = state(engine, prompts="self", rows=40)
+    assert (found.prompts, found.whole, engine.written) == ((), False, 0)
+    replay(engine, prompts="self", rows=40, exclude={prompt_key([Message("user", "Question 7?")])})
+    again = state(engine, prompts="self", rows=40)
+    assert (len(again.prompts), again.whole, again.complete) == (40, True, True)
+
+
+def test_stand_ins_repeat_a_sample_where_nothing_is_known(scripted: Any, state: Any, words: Any) -> None:
+    sample = [(Message("user", "one"),), (Message("user", "two"),)]
+    rows = state(scripted(), prompts="self", rows=5).stand_ins(sample, ["a", " ", "b"], rows=5, format=words)
+    said = [(row.messages[0].content, row.messages[1].content) for row in rows]
+    assert said == [("one", "a"), ("one", "b"), ("two", "a")]
+
+
+def test_known_prompts_stand_with_sampled_answers(scripted: Any, state: Any, words: Any) -> None:
+    found = state(scripted(), rows=6)
+    rows = found.stand_ins((), ["short", "longer one"], rows=6, format=words)
+    assert [row.messages[0] for row in rows] == [prompt[0] for prompt in found.prompts]
+    assert [row.messages[1].content for row in rows] == ["short", "longer one"] * 3

@@ -37,6 +37,7 @@ def test_items_follow_from_seed_and_part() -> None:
     assert len(task.items("test")) == 300
     assert len(task.items("dev")) == 50
     assert len(task.items("dev", limit=1000)) == 50
+    assert (task.size("test"), task.size("dev")) == (300, 50)
 
 
 def test_a_look_draws_as_many_as_the_evaluation_says() -> None:

@@ -1,29 +1,20 @@
-"""How much a run will write, and when that is too much."""
+"""How much a run will write."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from tiny_models import tiny_llama
 
-from forgetless import stages
-from forgetless.errors import RunFolderError
-from forgetless.recipe import TrainingSettings, parse_recipe
-from forgetless.rundir import open_run
-from forgetless.training import predicted_bytes
+from forgetless.recipe import TrainingSettings
+from forgetless.training import certifying_bytes, checkpoint_bytes, least_memory_bytes, predicted_bytes
+from forgetless.training.student import make_student
 
-RECIPE = parse_recipe(
-    {
-        "name": "run",
-        "model": {"path": "model"},
-        "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 1.0}},
-        "keep": {"sorting": {"task": {"type": "procedural", "generator": "nano/sorting"}}},
-        "evaluation": {"every_steps": 10},
-    }
-)
+
+def settings_of(method: str, **parts: Any) -> TrainingSettings:
+    return TrainingSettings.model_validate({"method": method, **parts})
 
 
 def test_an_adapter_needs_a_fraction_of_what_full_weights_need() -> None:
@@ -37,20 +28,32 @@ def test_an_adapter_needs_a_fraction_of_what_full_weights_need() -> None:
     assert lora < full / 2
 
 
-@pytest.mark.parametrize(("written", "refused"), [(0, True), (8_000, False)])
-def test_what_a_run_has_written_already_needs_no_more_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int, refused: bool
-) -> None:
-    """A run that filled most of the disk by itself can be resumed."""
-    monkeypatch.setattr(stages, "predicted_bytes", lambda *_, **__: 10_000)
-    monkeypatch.setattr(stages, "free_bytes", lambda _: 4_000)
-    base: Any = SimpleNamespace(model=None)
-    blended: Any = SimpleNamespace(plan=SimpleNamespace(steps=40))
-    with open_run(tmp_path / "run") as run:
-        (run.path / "checkpoints").mkdir()
-        (run.path / "checkpoints" / "weights").write_bytes(b"x" * written)
-        if not refused:
-            stages.check_disk(base, blended, RECIPE, run)
-            return
-        with pytest.raises(RunFolderError, match="free some space"):
-            stages.check_disk(base, blended, RECIPE, run)
+@pytest.mark.parametrize(
+    ("settings", "exact"),
+    [
+        (settings_of("full"), True),
+        (settings_of("full", freeze=["embeddings", "layers 1"]), True),
+        (settings_of("lora", output="adapter", lora={"rank": 4}), False),
+        (settings_of("lora", output="adapter", lora={"rank": 4, "dora": True}), False),
+        (settings_of("lora", output="adapter", lora={"rank": 4, "modules_to_save": ["norm"]}), False),
+    ],
+    ids=["full", "freeze", "lora", "dora", "whole modules"],
+)
+def test_what_is_foreseen_covers_what_a_student_holds(settings: TrainingSettings, exact: bool) -> None:
+    base = tiny_llama()
+    student = make_student(base, settings, seed=0)
+    trained = 4 * sum(p.numel() for p in student.parameters() if p.requires_grad)
+    saved = 4 * sum(p.numel() for p in student.parameters()) if settings.lora is None else trained
+    for foreseen, held in (
+        (checkpoint_bytes(base, settings), saved + 2 * trained),
+        (least_memory_bytes(base, settings), max(saved + 3 * trained, certifying_bytes(base, settings))),
+    ):
+        assert foreseen == held if exact else held <= foreseen <= 1.5 * held
+
+
+def test_shipped_adapters_share_the_base_while_they_are_certified() -> None:
+    base = tiny_llama().to(torch.bfloat16)
+    merged, adapter = (settings_of("lora", lora={"rank": 1}, output=output) for output in ("merged", "adapter"))
+    assert certifying_bytes(base, merged) == 3 * 2 * sum(p.numel() for p in base.parameters())
+    one_checkpoint = predicted_bytes(base, adapter, evaluations=2) - predicted_bytes(base, adapter, evaluations=1)
+    assert certifying_bytes(base, adapter) == 3 * one_checkpoint

@@ -20,7 +20,7 @@ from forgetless.models import (
 )
 from forgetless.models.kernels import quantization_arguments
 from forgetless.recipe import LoraSettings, ModelSettings, TrainingSettings
-from forgetless.training import checkpoint_model, fit
+from forgetless.training import checkpoint_model, fit, least_memory_bytes, try_steps
 from forgetless.training.student import make_student
 from training_kit import SETTINGS, blended, fit_arguments, tiny_model, tiny_tokenizer
 
@@ -92,3 +92,14 @@ def test_an_adapter_over_it_is_trained_shipped_and_read_back(
         assert torch.equal(logits(path.at(1.0)), logits(shipped.model))
     asked = ModelSettings.model_validate({"path": str(tmp_path / "adapter"), "device": DEVICE})
     assert load_finished(asked, folder=Path()).hash == shipped.hash
+
+
+def test_steps_over_a_quantised_base_are_tried_and_need_room_for_the_adapter_alone(stored: Path) -> None:
+    base = quantised(stored)
+    settings = SETTINGS.model_copy(update={"method": "lora", "lora": LoraSettings(rank=1), "output": "adapter"})
+    before = logits(base.model)
+    assert try_steps(base, blended(settings=settings), settings=settings, seed=5).step_seconds > 0
+    assert torch.equal(logits(base.model), before)
+    student = make_student(base.model, settings, seed=0)
+    adapter = 4 * sum(weight.numel() for weight in student.parameters() if weight.requires_grad)
+    assert 4 * adapter <= least_memory_bytes(base.model, settings) <= 6 * adapter

@@ -14,7 +14,7 @@ from forgetless import nano
 from forgetless.models import load_folder
 from forgetless.recipe import LoraSettings, TrainingSettings
 from forgetless.training.blend import Blend
-from forgetless.training.fit import _trainer
+from forgetless.training.fit import make_trainer
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.trainer import RetentionTrainer
 from forgetless.training.watch import Watch
@@ -28,7 +28,7 @@ def trainer_of(
 ) -> RetentionTrainer:
     savepoint = Savepoint(folder, mixed.stream, dict)
     watch = Watch(savepoint, every_steps=4, on_evaluate=lambda model, step, tokens: None)
-    trainer = _trainer(loaded(base), mixed, settings, savepoint, watch, 4, 5)
+    trainer = make_trainer(loaded(base), mixed, settings, savepoint, watch, every_steps=4, seed=5)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in trainer.model.parameters():

@@ -1,0 +1,81 @@
+"""What the test part of a task can show, and the margin that follows where the recipe names none.
+
+A task goes in; out come the units of evidence on its test part and the smallest margin that they can certify. No model
+is asked: a task too small to tell says so before anything is trained.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from forgetless.errors import TaskError
+from forgetless.tasks import Task
+from forgetless.verdicts import assumed_discordance, certifiable_margin, detectable_drop
+
+_SAMPLE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPart:
+    """The test part as a verdict counts it.
+
+    Attributes:
+        items: How many items there are.
+        units: Items, or groups where items share one (rule 12).
+        exact: Whether losses and gains are counted; otherwise the verdict bets, which needs more items.
+        discordance: π, assumed (rule 20).
+    """
+
+    items: int
+    units: int
+    exact: bool
+    discordance: float
+
+
+def judged_part(task: Task, *, limit: int | None) -> JudgedPart:
+    """The test part of a task.
+
+    Args:
+        task: The task; of a fresh one, a few dev items tell whether its items share groups.
+        limit: The most test items that the certificate asks.
+    """
+    size = task.size("test")
+    items = size if limit is None else min(limit, size)
+    seen = task.items("dev", limit=_SAMPLE) if task.fresh else task.items("test", limit=limit)
+    alone = len({item.group or item.id for item in seen}) / len(seen)
+    return JudgedPart(
+        items=items,
+        units=round(items * alone),
+        exact=task.binary and alone == 1.0,
+        discordance=assumed_discordance(binary=task.binary),
+    )
+
+
+def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabilities: int) -> float:
+    """The smallest margin, in points, at which the part can tell kept from dropped; rounded up to a tenth.
+
+    At this margin a model that lost nothing is certified with a chance of .8, all capabilities together (rules 4 and
+    19), and a drop as large as the margin is found with a chance of .8, Holm's correction paid (rule 18).
+
+    Args:
+        name: The capability's name.
+        part: Its test part.
+        alpha: One-sided level.
+        capabilities: How many are judged together.
+
+    Raises:
+        TaskError: There is no such margin below 100 points.
+    """
+    units, discordance = part.units, part.discordance
+    kept = certifiable_margin(units, discordance, alpha, jointly=capabilities, exact=part.exact)
+    found = detectable_drop(units, discordance, alpha / capabilities, exact=part.exact)
+    points = 100.0 if found is None else math.ceil(round(1000 * max(kept, found), 6)) / 10
+    if points >= 100.0:
+        raise TaskError(
+            field=f"keep.{name}.margin_points",
+            value="(not given)",
+            rule=f"{units} test items can tell no drop, however large, from none, so no margin follows from them",
+            way_out="give more items, or write `margin_points:` and expect `undecided`",
+        )
+    return points

@@ -1,0 +1,102 @@
+"""What every stream of the mixture holds and will give, and what was left out of it."""
+
+from __future__ import annotations
+
+from forgetless.mixture import realised_shares
+from forgetless.planning.nouns import SourcePlan
+from forgetless.planning.replay import ReplaySample
+from forgetless.recipe import Recipe
+from forgetless.records import MixtureShare
+from forgetless.stages import Ground
+from forgetless.synthesis import ReplayState
+from forgetless.training import Blend, fresh_stream
+
+_MOST_DOCUMENTS = 100_000
+"""Documents that are drawn to see what the stream gives; the shares of a longer run are those of its beginning."""
+
+
+def plan_sources(
+    recipe: Recipe, ground: Ground, blended: Blend, replay: ReplayState | None, sample: ReplaySample | None
+) -> tuple[SourcePlan, ...]:
+    """A line for every stream.
+
+    Args:
+        recipe: How many batches a step has.
+        ground: The sources as they were read.
+        blended: What the run trains on; its stream is left where it stands.
+        replay: What there is of the replay rows.
+        sample: How they will be, where they are not written yet.
+    """
+    counted = {share.source: share for share in _drawn(blended, recipe.training.accumulate_batches)}
+    lines = [
+        _line(
+            blended,
+            counted[source.name],
+            rejected=len(source.rejects),
+            duplicates=source.duplicates,
+            held_out=ground.held_out(source),
+            asked=ground.asked[source.name],
+        )
+        for source in ground.sources
+    ]
+    if replay is not None:
+        lines.append(
+            _line(
+                blended,
+                counted["replay"],
+                duplicates=replay.duplicates,
+                asked=replay.excluded,
+                too_long=replay.too_long,
+                refused=replay.refused,
+                account=replay.complete,
+                cut_percent=sample.answering.cut_percent if sample else None,
+            )
+        )
+    return tuple(lines)
+
+
+def _drawn(blended: Blend, accumulate: int) -> tuple[MixtureShare, ...]:
+    """The shares that the stream gives over the run, or over as much of it as is worth drawing."""
+    stream, batches, documents = fresh_stream(blended.stream), 0, 0
+    wanted = blended.plan.steps * accumulate
+    while batches < wanted and documents < _MOST_DOCUMENTS:
+        documents += sum(len(packed) for packed in stream.next_batch())
+        batches += 1
+    return realised_shares(blended.plan, stream)
+
+
+def _line(
+    blended: Blend,
+    share: MixtureShare,
+    *,
+    rejected: int = 0,
+    duplicates: int = 0,
+    held_out: int = 0,
+    asked: int = 0,
+    too_long: int = 0,
+    refused: int = 0,
+    cut_percent: float | None = None,
+    account: bool = True,
+) -> SourcePlan:
+    left_out = blended.rejects[share.source]
+    most = blended.stream.bin_tokens
+    longer = sum(reject.tokens is not None and reject.tokens > most for reject in left_out)
+    realised = share.realised or 0.0
+    of_run = realised * blended.plan.tokens
+    return SourcePlan(
+        source=share.source,
+        kind=share.kind,
+        rows=share.rows,
+        rejected=rejected,
+        duplicates=duplicates,
+        held_out=held_out,
+        asked=asked,
+        too_long=too_long + longer,
+        unusable=refused + len(left_out) - longer,
+        cut_percent=cut_percent,
+        asked_share=share.asked,
+        realised_share=realised,
+        tokens=round(of_run),
+        passes=share.passes * of_run / share.tokens if share.tokens else 0.0,
+        account=blended.accounts[share.source] if account else None,
+    )
