@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 import forgetless as fl
 from forgetless import nano
+from forgetless.engines import TransformersEngine
+from forgetless.models import load_folder, load_format
 from forgetless.rundir import read_events
+from forgetless.tasks import build_task
 
 pytestmark = [
     pytest.mark.slow,
@@ -68,3 +72,42 @@ def test_raw_text_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert reject["preview"].startswith("the cat sat")
     assert not (result.folder / "model" / "chat_template.jinja").exists()
     assert {v.capability for v in result.certificate.verdicts} == {"numbers"}
+
+
+TURNS = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}Answer: {{ m['content'] }}<|end|>{% else %}"
+    "Question: {{ m['content'] }}\n{% endif %}{% endfor %}{% if add_generation_prompt %}Answer: {% endif %}"
+)
+
+
+def test_a_base_model_learns_turns_and_is_held_by_raw_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGETLESS_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(nano.MODEL_PATH, tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    (tmp_path / "turns.jinja").write_text(TURNS)
+    rows = ({"prompt": f"{n} and one?", "completion": f"{n + 1}"} for n in range(60))
+    (tmp_path / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    write_items(tmp_path / "items.jsonl")
+    asked = recipe("self").model_dump(exclude_unset=True)
+    asked["model"]["template"] = "turns.jinja"
+    asked["sources"] = {"chat": {"kind": "domain", "files": ["chat.jsonl"], "share": 0.5}}
+    asked["domain"]["task"] = {"type": "held_out", "percent": 20, "score": "exact", "max_new_tokens": 4}
+    asked["replay"]["raw_text"] = True
+    asked["keep"]["numbers"]["task"]["raw_text"] = True
+    result = fl.train(fl.Recipe.model_validate(asked), folder=tmp_path)
+    events = list(read_events(result.folder))
+    assert any(event.get("kl") is not None for event in events if event["event"] == "log")
+    chat = AutoTokenizer.from_pretrained(result.model)
+    assert chat.apply_chat_template([{"role": "user", "content": "1 and one?"}], tokenize=False) == (
+        "Question: 1 and one?\n"
+    )
+    (numbers,) = (v for v in result.certificate.verdicts if v.capability == "numbers")
+    bare = load_format(str(tmp_path / "base"), folder=tmp_path, field="model.path").format
+    engine = TransformersEngine(load_folder(tmp_path / "base", device="cpu").model, bare, model_hash="base")
+    task = build_task("numbers", asked_task(asked), folder=tmp_path, seed=0)
+    scores = [r.score for r in task.score(engine, task.items("test", seed=0))]
+    assert numbers.base_score == pytest.approx(sum(scores) / len(scores)), "the template changes nothing for raw text"
+
+
+def asked_task(asked: dict[str, Any]) -> Any:
+    return fl.Recipe.model_validate(asked).keep["numbers"].task
