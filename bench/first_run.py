@@ -4,7 +4,7 @@ Runs the recipe `recipes/banking77-smollm2.yaml` twice on the same domain rows: 
 and KL. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood, and its pause is
 not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
 
-    python scripts/fetch_smollm2.py && python bench/first_run.py
+    python scripts/fetch_model.py smollm2-135m-instruct && python bench/first_run.py
 """
 
 from __future__ import annotations

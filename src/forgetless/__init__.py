@@ -19,12 +19,21 @@ if TYPE_CHECKING:
     from forgetless.errors import ForgetlessError, UserError
     from forgetless.pipeline import TrainResult, train
     from forgetless.planning import Plan, plan
-    from forgetless.recipe import ModelSettings, Recipe, dump_recipe, load_comparison, load_recipe, parse_recipe
+    from forgetless.recipe import (
+        EndpointSettings,
+        ModelSettings,
+        Recipe,
+        dump_recipe,
+        load_comparison,
+        load_recipe,
+        parse_recipe,
+    )
     from forgetless.records import Certificate, Verdict
 
 _HOMES = {
     "Certificate": "forgetless.records",
     "CompareResult": "forgetless.comparison",
+    "EndpointSettings": "forgetless.recipe",
     "ForgetlessError": "forgetless.errors",
     "ModelSettings": "forgetless.recipe",
     "Plan": "forgetless.planning",
@@ -44,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Certificate",
     "CompareResult",
+    "EndpointSettings",
     "ForgetlessError",
     "ModelSettings",
     "Plan",

@@ -50,6 +50,10 @@ class ModelError(UserError):
     """A model that cannot be loaded, saved, or used for what was asked."""
 
 
+class EndpointError(UserError):
+    """A server that cannot be reached, refuses what it is asked, or does not serve what the recipe says."""
+
+
 class TaskError(UserError):
     """A task that cannot be measured or judged as asked."""
 

@@ -50,6 +50,7 @@ class Message:
             conversation, whichever message carries them; `sources` gives them to the first.
         enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
             leaves it to the recipe and the template.
+        raw_text: No turn at all: text for the model to continue as it stands, outside its chat template.
     """
 
     role: Role
@@ -61,6 +62,7 @@ class Message:
     name: str = field(default="", metadata=_IF_SET)
     tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
     enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
+    raw_text: bool = field(default=False, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from forgetless.engines import TransformersEngine
+from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard, rehearse, set_exam
-from forgetless.models import LoadedModel, load_model, weights_hash
+from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
-from forgetless.records import Certificate, MixtureShare, Row, StreamKind
+from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, manifest
 from forgetless.sources import LoadedSource, Reject, load_source, remove_items, write_rejects
 from forgetless.synthesis import measure_coverage, self_replay
+from forgetless.tokens import ChatFormat
 from forgetless.training import Blend, fit, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
+
+_PROMPTS_COMPARED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,16 @@ def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder)
                 way_out="put the files back as they were, or give `name:` another value",
             )
     device = base.model.device.type
-    run.write_json("manifest.json", manifest(seed=recipe.seed, base=base.name, device=device, **made_with))
+    run.write_json("manifest.json", manifest(seed=recipe.seed, device=device, **(identity(base) | made_with)))
+
+
+def identity(base: LoadedModel) -> dict[str, str]:
+    """What a run is measured against, for the manifest: the base as it was loaded."""
+    told = {"base": base.name, "base_hash": base.hash, "dtype": str(base.model.dtype).removeprefix("torch."),
+            "attention": attention_of(base.model)}  # fmt: skip
+    if base.origin is not None and base.origin.quantization is not None:
+        told["reference"] = f"the base quantised to {base.origin.quantization} (4 bits), not the base as published"
+    return told
 
 
 def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None) -> list[LoadedSource]:
@@ -145,13 +158,39 @@ def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend
     write_rejects(run.path / "rejects.jsonl", [*unread, *untrained])
 
 
+class ReplayCall(TypedDict):
+    """What `self_replay` and `replay_state` are called with alike."""
+
+    format: ChatFormat
+    folder: Path
+    seed: int
+    exclude: Collection[str]
+    cache: Path
+    at_once: int
+
+
+def replay_call(recipe: Recipe, ground: Ground) -> ReplayCall:
+    """How a recipe's replay rows are made, whoever answers."""
+    assert recipe.replay is not None
+    name = recipe.replay.endpoint
+    return {
+        "format": ground.base.format,
+        "folder": ground.folder,
+        "seed": recipe.seed,
+        "exclude": ground.exam.fixed_prompts(recipe.seed),
+        "cache": cache_folder(),
+        "at_once": 1 if name is None else recipe.endpoints[name].concurrency,
+    }
+
+
 def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> tuple[Row, ...]:
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
         return ()
-    exam, started = ground.exam, time.monotonic()
-    replay = self_replay(ground.engine, recipe.replay, format=ground.base.format, folder=ground.folder,
-                         seed=recipe.seed, exclude=exam.fixed_prompts(recipe.seed), cache=cache_folder(),
+    exam, own = ground.exam, recipe.replay.endpoint is None
+    answering = ground.engine if own else endpoint_of_base(recipe, ground, run)
+    started = time.monotonic()
+    replay = self_replay(answering, recipe.replay, **replay_call(recipe, ground),
                          progress=progress("self-replay"))  # fmt: skip
     seconds = round(time.monotonic() - started, 3)
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in replay.rows]
@@ -168,6 +207,42 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
 def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
     """Which capabilities lie close to the replay rows, as it was measured before training; empty without replay."""
     return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
+
+
+def endpoint_of_base(recipe: Recipe, ground: Ground, run: RunFolder) -> Engine:
+    """The endpoint that answers replay prompts for the base, once it is seen to serve the base.
+
+    A resumed run that has its rows goes on without the server; one that was killed among them asks for the rest.
+
+    Raises:
+        EndpointError: The server cannot be asked, or does not give the base's answers.
+    """
+    assert recipe.replay is not None
+    assert recipe.replay.endpoint is not None
+    name, base = recipe.replay.endpoint, ground.base
+    told = {event["event"]: event for event in run.events()}
+    earlier = told.get("endpoint")
+    if earlier is not None and "replay" in told:
+        return RecordedEndpoint(earlier["model_hash"], earlier["settings_hash"])
+    settings = recipe.endpoints[name]
+    endpoint = EndpointEngine.connect(settings, field=f"endpoints.{name}", format=base.format,
+                                      stop_ids=ground.engine.stop_ids,
+                                      scope=earlier["scope"] if earlier else None)  # fmt: skip
+    agreement = check_agreement(ground.engine, endpoint, _telling_prompts(ground.exam, recipe.seed),
+                                temperature=recipe.replay.temperature, field="replay.endpoint")  # fmt: skip
+    run.append_event("endpoint", name=name, url=settings.url, model=settings.model, base=base.name,
+                     form=endpoint.served.form.name, fingerprint=endpoint.served.fingerprint,
+                     asked=agreement.asked, agreed=agreement.agreed, scope=endpoint.scope,
+                     model_hash=endpoint.model_hash, settings_hash=endpoint.settings_hash)  # fmt: skip
+    return endpoint
+
+
+def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
+    """Dev items of the domain and of each capability in turn: what a tuned model and its base answer differently."""
+    tasks = [exam.domain, *(c.task for c in exam.capabilities)]
+    items = (task.items("dev", limit=_PROMPTS_COMPARED, seed=seed) for task in tasks)
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*items))
+    return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
 
 
 def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder) -> None:

@@ -20,6 +20,15 @@ from forgetless import nano
 from forgetless.records import Row
 from forgetless.rundir import atomic_write
 
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"method": "full"},
+    "lora": {"method": "lora", "lora": {"rank": 4, "dropout": 0.1}},
+    "adapter": {
+        "method": "lora",
+        "lora": {"rank": 4, "rslora": True, "modules_to_save": ["norm"]},
+        "output": "adapter",
+    },
+}
 LEAK = {"type": "template_leak", "files": ["questions.txt"], "prompt": "{text}", "max_new_tokens": 4}
 
 
@@ -75,8 +84,7 @@ def _recipe(method: str) -> dict[str, Any]:
             "max_prompt_tokens": 60,
         },
         "training": {
-            "method": method,
-            "lora": {"rank": 4, "dropout": 0.1} if method == "lora" else None,
+            **METHODS[method],
             "steps": 12,
             "batch_rows": 2,
             "max_length_tokens": 96,

@@ -13,7 +13,13 @@ from forgetless.records import to_json
 
 
 def compare(
-    base: Annotated[str, typer.Argument(help="The model before: a folder, GGUF file or hub id.", show_default=False)],
+    base: Annotated[
+        str,
+        typer.Argument(
+            help="The model before: a folder, GGUF file or hub id, or `endpoint:NAME` from the recipe.",
+            show_default=False,
+        ),
+    ],
     tuned: Annotated[str, typer.Argument(help="The model after.", show_default=False)],
     recipe: Annotated[
         Path,
@@ -25,7 +31,7 @@ def compare(
 
     Exit code: 0 all kept, 1 something dropped, 3 something undecided.
     """
-    from forgetless.cli.console import narrator, results_console, write_json
+    from forgetless.cli.console import err, narrator, results_console, write_json
     from forgetless.recipe import load_comparison
 
     settings = load_comparison(recipe)
@@ -34,6 +40,10 @@ def compare(
 
     with narrator() as tell:
         result = run_comparison(base, tuned, settings, progress=tell.progress)
+    for note in result.notes:
+        err.print(f"note: {note}", markup=False)
     results_console(json).print(verdict_table(result.verdicts, result.domain))
-    write_json({"verdicts": to_json(result.verdicts), "domain": to_json(result.domain)}, json)
+    write_json(
+        {"verdicts": to_json(result.verdicts), "domain": to_json(result.domain), "notes": list(result.notes)}, json
+    )
     raise typer.Exit(exit_code(result.verdicts))

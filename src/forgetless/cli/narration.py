@@ -29,6 +29,12 @@ def _source(e: Event) -> str:
     return line + (f"; {e['asked']:,} left out because a test item asks them" if e["asked"] else "")
 
 
+def _endpoint(e: Event) -> str:
+    named = "" if e["model"] == e["base"] else f" (the base here is {e['base']})"
+    agreed = f"{e['agreed']} of {e['asked']} greedy answers are the base's"
+    return f"replay is answered at {e['url']} by {e['model']}{named}: {agreed}"
+
+
 def _replay(e: Event) -> str:
     line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
     if e.get("refused"):
@@ -121,6 +127,7 @@ def _percent(score: float | None) -> str:
 
 _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "source": _source,
+    "endpoint": _endpoint,
     "replay": _replay,
     "plan": _plan,
     "mixture": _mixture,

@@ -103,7 +103,7 @@ def _bill(plan: Plan) -> Table:
     table.add_column("time", justify="right")
     table.add_column("tokens generated", justify="right")
     for cost in plan.bill:
-        if cost.seconds or cost.kept:
+        if cost.seconds or cost.kept or cost.elsewhere:
             table.add_row(_WORK[cost.work], _time(cost), f"{cost.generated_tokens:,}" if cost.generated_tokens else "")
     table.add_section()
     table.add_row("in all", duration(plan.seconds), f"{sum(cost.generated_tokens for cost in plan.bill):,}")
@@ -111,6 +111,8 @@ def _bill(plan: Plan) -> Table:
 
 
 def _time(cost: Cost) -> str:
+    if cost.elsewhere:
+        return "at an endpoint"
     return "kept from an earlier run" if cost.kept else duration(cost.seconds)
 
 

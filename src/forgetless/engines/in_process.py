@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 import torch
@@ -11,7 +10,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
-from forgetless.models import plain_model
+from forgetless.models import attention_of, plain_model, stop_ids_of
 from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
@@ -22,13 +21,10 @@ from .decoding import Continuation, TokenChooser, continue_batch
 from .engine import AnswerLikelihood
 from .likelihood import Continued, batch_likelihoods, likelihood_batches
 from .measuring import measuring
+from .prompts import whole_prompts
 
 _REVISION = 1
 """Raised whenever the way answers are made changes, so that no stored score of the old way is taken for a new one."""
-_ROUNDS = 20
-_LEAST_WHOLE_SHARE = 0.02
-"""A model of whose self-written prompts fewer than this share come to an end is given up on."""
-_DRAWS_BEFORE_GIVING_UP = 100
 
 
 class TransformersEngine:
@@ -61,7 +57,7 @@ class TransformersEngine:
         config = self._model.config.get_text_config()
         self._window: int | None = getattr(config, "max_position_embeddings", None)
         self._vocabulary: int = config.vocab_size
-        self._stops = frozenset(format.stop_ids) | _stop_ids_of(self._model)
+        self._stops = frozenset(format.stop_ids) | stop_ids_of(self._model.generation_config)
         self._model_hash = model_hash
 
     @property
@@ -83,10 +79,16 @@ class TransformersEngine:
             _device_name(self._model.device),
             torch.__version__,
             transformers.__version__,
+            attention_of(self._model),
             sorted(self._stops),
             self._format.template,
             *(of_thoughts if any(of_thoughts) else []),
         )
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer of this model."""
+        return self._stops
 
     def generate(
         self,
@@ -134,10 +136,7 @@ class TransformersEngine:
         ids = self.encode_texts(texts)
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
         found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
-        # Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
-        begun = self._format.decode_many(ids)
-        whole = self._format.decode_many([start + c.ids for start, c in zip(ids, found, strict=True)])
-        return [text.removeprefix(start) for text, start in zip(whole, begun, strict=True)]
+        return self._format.decode_continuations(ids, [continuation.ids for continuation in found])
 
     def write_prompts(
         self,
@@ -159,27 +158,13 @@ class TransformersEngine:
         """
         opening, closing = self._format.user_opening(), self._format.user_closing()[0]
         stops = self._stops | {closing}
-        written: list[str] = []
-        drawn_so_far = 0
-        for round_number in range(_ROUNDS):
-            missing = n - len(written)
-            if missing <= 0 or len(written) < _LEAST_WHOLE_SHARE * (drawn_so_far - _DRAWS_BEFORE_GIVING_UP):
-                break
-            # After the first round: as many as the share that came to an end so far asks for.
-            share = (len(written) + 1) / (drawn_so_far + 1)
-            draws = math.ceil(missing * min(1.0 / share, 8.0))
-            drawn_so_far += draws
-            choose = TokenChooser(
-                temperature=temperature, top_p=top_p, seed=_seed(seed, round_number), device=self._model.device
-            )
-            drawn = self._continue([opening] * draws, max_new_tokens, stops, choose, None)
-            texts = self._format.decode_many([c.ids for c in drawn if c.stop == closing])
-            written += [text.strip() for text in texts if text.strip()]
-            if progress is not None:
-                progress(min(len(written), n), n)
-        if len(written) < n:
-            raise _writes_no_prompts(len(written), drawn_so_far, max_new_tokens)
-        return written[:n]
+
+        def draw(count: int, seed: int) -> list[str]:
+            choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+            drawn = self._continue([opening] * count, max_new_tokens, stops, choose, None)
+            return self._format.decode_many([c.ids for c in drawn if c.stop == closing])
+
+        return whole_prompts(n, draw, seed=seed, max_new_tokens=max_new_tokens, progress=progress)
 
     def answer_likelihoods(
         self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None
@@ -283,24 +268,3 @@ class TransformersEngine:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _stop_ids_of(model: PreTrainedModel) -> frozenset[int]:
-    ids = model.generation_config.eos_token_id if model.generation_config is not None else None
-    if ids is None:
-        return frozenset()
-    return frozenset([ids] if isinstance(ids, int) else ids)
-
-
-def _seed(seed: int, round_number: int) -> int:
-    return int(content_hash(seed, round_number)[:15], 16)
-
-
-def _writes_no_prompts(whole: int, drawn: int, max_new_tokens: int) -> ModelError:
-    return ModelError(
-        field="replay.prompts",
-        value="self",
-        rule=f"of {drawn} user messages that the model wrote by itself only {whole} were whole; the others were empty "
-        f"or did not end within {max_new_tokens} tokens",
-        way_out="give prompt files under `replay.prompts`, or raise `replay.max_prompt_tokens`",
-    )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetless.engines import TransformersEngine
-from forgetless.models import LinearPath, LoadedModel, load_folder, save_model
+from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, save_and_reload
 from forgetless.rundir import content_hash
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -27,14 +28,14 @@ class Frozen:
     batch_tokens: int
 
     @classmethod
-    def save(cls, base: LoadedModel, chosen: PreTrainedModel, folder: Path, *, batch_tokens: int) -> Frozen:
-        """Save the chosen model to a folder, and freeze what is read back from there."""
-        return cls(base, _saved(base, chosen, folder), batch_tokens)
+    def save(cls, base: LoadedModel, chosen: PreTrainedModel | PeftModel, folder: Path, *, batch_tokens: int) -> Frozen:
+        """Save the chosen model, or adapter, to a folder, and freeze what is read back from there."""
+        return cls(base, save_and_reload(base, chosen, folder), batch_tokens)
 
     @cached_property
-    def path(self) -> LinearPath:
-        """The line between the two; it holds a third model, so it is drawn when it is first walked."""
-        return LinearPath(self.base.model, self.tuned.model)
+    def path(self) -> LinearPath | AdapterPath:
+        """The line between the two; it may hold a third model, so it is drawn when it is first walked."""
+        return path_between(self.base.model, self.tuned.model)
 
     def base_engine(self) -> TransformersEngine:
         """Answers for the base."""
@@ -55,18 +56,7 @@ class Frozen:
 
     def save_between(self, a: float, folder: Path) -> TransformersEngine:
         """Save θ(a), and answer for what is read back from there."""
-        return self._engine(_saved(self.base, self.path.at(a), folder))
+        return self._engine(save_and_reload(self.base, self.path.at(a), folder))
 
     def _engine(self, loaded: LoadedModel) -> TransformersEngine:
         return TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=self.batch_tokens)
-
-
-def _saved(base: LoadedModel, model: PreTrainedModel, folder: Path) -> LoadedModel:
-    save_model(model, base.format.tokenizer, folder)
-    return load_folder(
-        folder,
-        dtype=str(base.model.dtype).removeprefix("torch."),
-        device=base.model.device.type,
-        trust_remote_code=base.trust_remote_code,
-        template_arguments=base.format.arguments,
-    )

@@ -1,36 +1,54 @@
 """Models in and out of memory.
 
 Folders, hub ids, GGUF files and adapters go in; a model in evaluation mode with its chat format and a content hash
-comes out. The room also saves models whole and walks the straight line between two models.
+comes out. The room also saves models, whole or as an adapter, and walks the straight line between two models.
 """
 
 from __future__ import annotations
 
+from .adapter_path import AdapterPath, path_between
 from .disk import writing_weights
-from .hashing import model_hash, weights_hash
-from .load import LoadedModel, load_folder, load_model
+from .hashing import adapter_hash, model_hash, weights_hash
+from .kernels import FLASH, attention_of
+from .load import LoadedFormat, LoadedModel, load_folder, load_format, load_model, stop_ids_of
 from .look import ModelLook, look_at_model
 from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
-from .save import plain_model, save_adapter, save_model
+from .save import plain_model, save_adapter, save_model, write_adapter
+from .shipped import load_finished, save_and_reload
+from .silence import libraries_silenced
+from .tensors import sharing_copy
 from .weights import load_weights_only, save_weights_only
 
 __all__ = [
+    "FLASH",
+    "AdapterPath",
     "LinearPath",
+    "LoadedFormat",
     "LoadedModel",
     "ModelLook",
     "PeakMemory",
+    "adapter_hash",
+    "attention_of",
     "free_memory_bytes",
     "held_bytes",
+    "libraries_silenced",
+    "load_finished",
     "load_folder",
+    "load_format",
     "load_model",
     "load_weights_only",
     "look_at_model",
     "model_hash",
+    "path_between",
     "plain_model",
     "save_adapter",
+    "save_and_reload",
     "save_model",
     "save_weights_only",
+    "sharing_copy",
+    "stop_ids_of",
     "weights_hash",
+    "write_adapter",
     "writing_weights",
 ]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import torch
+from peft import PeftModel, get_peft_model_state_dict
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from forgetless.rundir import content_hash
 
-from .tensors import distinct_tensors
+from .tensors import distinct_tensors, first_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,17 +43,26 @@ def weights_hash(model: nn.Module) -> str:
     Tied weights count once. The tensors are hashed in parallel and never copied as a whole to the host: about
     1 GB/s for each thread.
     """
-    tensors = distinct_tensors(model)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        digests = list(pool.map(_tensor_digest, tensors.values()))
-    return content_hash(
-        [[name, list(t.shape), str(t.dtype), d] for (name, t), d in zip(tensors.items(), digests, strict=True)]
-    )
+    return content_hash(_digests(distinct_tensors(model)))
+
+
+def adapter_hash(base_hash: str, model: PeftModel) -> str:
+    """A hash of what an adapted model answers: its base by hash, and the adapter with the scale that it is read at."""
+    adapter = first_names(get_peft_model_state_dict(model, save_embedding_layers=False))
+    config = model.active_peft_config
+    read_as = [config.r, float(config.lora_alpha), config.use_rslora, config.use_dora]
+    return content_hash("adapter", base_hash, _digests(adapter), read_as)
 
 
 def model_hash(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     """A hash of everything that decides what a model answers: weights, architecture, vocabulary and chat template."""
     return content_hash("model", weights_hash(model), _architecture(model), _vocabulary(tokenizer))
+
+
+def _digests(tensors: Mapping[str, torch.Tensor]) -> list[list[Any]]:
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        digests = list(pool.map(_tensor_digest, tensors.values()))
+    return [[name, list(t.shape), str(t.dtype), d] for (name, t), d in zip(tensors.items(), digests, strict=True)]
 
 
 def _tensor_digest(tensor: torch.Tensor) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from forgetless.errors import ModelError
 from forgetless.recipe import ModelSettings
@@ -18,7 +26,9 @@ from forgetless.tokens import ChatFormat
 
 from .gguf import clean_after_gguf, require_gguf_package, split_gguf_path
 from .hashing import model_hash
+from .kernels import attention_arguments, check_flash_precision, quantization_arguments
 from .place import check_adapter, check_folder, choose_device, choose_dtype, hub_is_off, locate
+from .silence import libraries_silenced
 from .templates import named_template
 
 _READING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
@@ -29,15 +39,23 @@ _READING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, Saf
 class LoadedModel:
     """A model in evaluation mode, its way to write conversations, and what it is.
 
-    `hash` covers weights, architecture, vocabulary and chat template (see `model_hash`); `name` is what people call it.
-    `trust_remote_code` says whether its own code may run when it is read back from a folder.
+    `model` carries an adapter where a run shipped one. `hash` covers weights, architecture, vocabulary and chat
+    template (see `model_hash`); `name` is what people call it; `origin` loads it again from any working folder, in
+    the same number format (none for a model that was made in memory).
     """
 
-    model: PreTrainedModel
+    model: PreTrainedModel | PeftModel
     format: ChatFormat
     hash: str
     name: str
-    trust_remote_code: bool = False
+    origin: ModelSettings | None = None
+
+
+class LoadedFormat(NamedTuple):
+    """How a model writes conversations, without the model; `stop_ids` are all tokens that end its answers."""
+
+    format: ChatFormat
+    stop_ids: frozenset[int]
 
 
 def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
@@ -60,16 +78,27 @@ def load_model(settings: ModelSettings, *, folder: Path) -> LoadedModel:
     if gguf_file:
         require_gguf_package(gguf_file)
     device = choose_device(settings.device)
+    dtype = choose_dtype(settings.dtype, device)
+    kernels = attention_arguments(settings.attention, device)
+    kernels |= quantization_arguments(settings.quantization, device, dtype)
     template = named_template(settings.template, folder=folder) if settings.template else None
-    origin: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
+    source: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if gguf_file:
-        origin["gguf_file"] = gguf_file
+        source["gguf_file"] = gguf_file
     else:
-        origin["use_safetensors"] = True
-    return _load(
-        place, dtype=choose_dtype(settings.dtype, device), device=device, origin=origin, adapter=adapter,
-        name=settings.path, template=template, template_arguments=settings.chat_template_kwargs,
+        kernels["use_safetensors"] = True
+    loaded = _load(
+        place, dtype=dtype, device=device, source=source, kernels=kernels, adapter=adapter, name=settings.path,
+        template=template, template_arguments=settings.chat_template_kwargs,
     )  # fmt: skip
+    again = {"path": _from_anywhere(place), "gguf_file": gguf_file}
+    if adapter:
+        again["adapter"] = _from_anywhere(adapter)
+    if settings.template and (folder / Path(settings.template).expanduser()).is_file():
+        again["template"] = _from_anywhere(settings.template, folder)
+    if settings.quantization is None:
+        again["dtype"] = str(loaded.model.dtype).removeprefix("torch.")
+    return dataclasses.replace(loaded, origin=settings.model_copy(update=again))
 
 
 def load_folder(
@@ -77,6 +106,7 @@ def load_folder(
     *,
     dtype: str = "auto",
     device: str = "auto",
+    attention: str = "auto",
     trust_remote_code: bool = False,
     template_arguments: Mapping[str, Any] | None = None,
 ) -> LoadedModel:
@@ -86,15 +116,71 @@ def load_folder(
         path: The folder.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         device: `auto`, `cpu` or `cuda`.
+        attention: `auto`, `sdpa`, `eager` or `flash_attention_2`.
         trust_remote_code: Whether code in the folder may run.
         template_arguments: Names that the chat template reads, and their values; no file of a model holds them.
 
     Raises:
         ModelError: The folder is missing or incomplete.
     """
-    settings = {"path": str(path), "dtype": dtype, "device": device, "trust_remote_code": trust_remote_code,
-                "chat_template_kwargs": template_arguments or {}}  # fmt: skip
+    settings = {"path": str(path), "dtype": dtype, "device": device, "attention": attention,
+                "trust_remote_code": trust_remote_code, "chat_template_kwargs": template_arguments or {}}  # fmt: skip
     return load_model(ModelSettings.model_validate(settings), folder=Path())
+
+
+def load_format(
+    path: str,
+    *,
+    folder: Path,
+    field: str,
+    template: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> LoadedFormat:
+    """Loads the tokenizer and chat template of a model that runs elsewhere.
+
+    Args:
+        path: A folder, a GGUF file or a hub id.
+        folder: What a relative path is relative to.
+        field: The recipe's name for it, for errors.
+        template: A chat template in place of its own: a Jinja file, or the name of a shipped one.
+        arguments: Names that the chat template reads, and their values.
+
+    Raises:
+        ModelError: There is no tokenizer, it or the template cannot be used, or the template does not read an argument.
+    """
+    named, gguf_file = split_gguf_path(path, None)
+    place = locate(named, folder=folder, field=field)
+    if gguf_file:
+        require_gguf_package(gguf_file)
+    origin = {"gguf_file": gguf_file} if gguf_file else {}
+    source = named_template(template, folder=folder) if template else None
+    try:
+        chat = ChatFormat(AutoTokenizer.from_pretrained(place, **origin), template=source, arguments=arguments)
+    except ModelError as error:
+        if error.field.startswith(("model.template", "model.chat_template_kwargs")):
+            raise
+        raise ModelError(field=field, value=path, rule=error.rule, way_out=error.way_out) from None
+    except _READING_ERRORS as error:
+        raise _unreadable(place, error, field=field) from None
+    return LoadedFormat(chat, frozenset(chat.stop_ids) | _shipped_stop_ids(place, origin))
+
+
+def stop_ids_of(config: Any) -> frozenset[int]:
+    """The end-of-sequence tokens that a config names; none for `None`."""
+    ids = getattr(config, "eos_token_id", None)
+    if ids is None:
+        return frozenset()
+    return frozenset([ids] if isinstance(ids, int) else ids)
+
+
+def _shipped_stop_ids(place: str, origin: dict[str, str]) -> frozenset[int]:
+    """As a loaded model has them: from its generation config, else from its config."""
+    for kind in (AutoConfig,) if origin else (GenerationConfig, AutoConfig):
+        try:
+            return stop_ids_of(kind.from_pretrained(place, **origin))
+        except _READING_ERRORS:
+            continue
+    return frozenset()
 
 
 def _load(
@@ -102,34 +188,58 @@ def _load(
     *,
     dtype: torch.dtype | str,
     device: torch.device,
-    origin: dict[str, Any],
+    source: dict[str, Any],
+    kernels: dict[str, Any],
     adapter: str | None,
     name: str,
     template: str | None,
     template_arguments: Mapping[str, Any],
 ) -> LoadedModel:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            place, **{key: value for key, value in origin.items() if key != "use_safetensors"}
-        )
+        tokenizer = AutoTokenizer.from_pretrained(place, **source)
         chat = ChatFormat(tokenizer, template=template, arguments=template_arguments)
-        model, found = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, output_loading_info=True, **origin)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, output_loading_info=True, **source, **kernels
+        )
     except _READING_ERRORS as error:
         raise _unreadable(place, error, field="model.path") from None
     _check_complete(found["missing_keys"], place)
-    clean_after_gguf(model)
+    if "gguf_file" in source:
+        clean_after_gguf(model)
+    quantised = "quantization_config" in kernels
+    _check_quantization(model, place, asked=quantised)
+    check_flash_precision(model)
     _check_vocabulary(model, tokenizer, place)
+    _let_stop(model, chat)
     if adapter:
         model = _merged(model, adapter)
-    model = model.to(device).eval()
-    return LoadedModel(model, chat, model_hash(model, tokenizer), name, bool(origin["trust_remote_code"]))
+    model = model.eval() if quantised else model.to(device).eval()
+    return LoadedModel(model, chat, model_hash(model, tokenizer), name)
+
+
+def _let_stop(model: PreTrainedModel, chat: ChatFormat) -> None:
+    """Notes what ends a turn in what is saved with the model, where servers look for it.
+
+    The files of many base models name only the end of a document, and a model tuned on turns would talk on.
+    """
+    config = model.generation_config
+    known = stop_ids_of(config)
+    if config is not None and not known.issuperset(chat.stop_ids):
+        config.eos_token_id = sorted(known.union(chat.stop_ids))
 
 
 def _merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     try:
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        with libraries_silenced():
+            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except _READING_ERRORS as error:
         raise _unreadable(adapter, error, field="model.adapter") from None
+
+
+def _from_anywhere(place: str, folder: Path = Path()) -> str:
+    """A path as it is told from any working folder; what is no path here stays as it is."""
+    local = folder / Path(place).expanduser()
+    return str(local.absolute()) if local.exists() else place
 
 
 def _check_complete(missing: Iterable[str], place: str) -> None:
@@ -141,6 +251,16 @@ def _check_complete(missing: Iterable[str], place: str) -> None:
             value=place,
             rule=f"{len(names)} weights are missing from its files, such as `{names[0]}`",
             way_out="download or copy the model again; a classifier or an encoder is no causal language model",
+        )
+
+
+def _check_quantization(model: PreTrainedModel, place: str, *, asked: bool) -> None:
+    if getattr(model, "is_quantized", False) and not asked:
+        raise ModelError(
+            field="model.path",
+            value=place,
+            rule="its weights are stored quantised, and cannot be trained, compared or saved as they are",
+            way_out="name the model that it was made from; `model.quantization: nf4` quantises that when it is loaded",
         )
 
 

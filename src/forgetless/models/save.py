@@ -69,8 +69,14 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
             rule="the model carries no adapter that could be saved",
             way_out="save the whole model, or train with `method: lora`",
         )
-    # The embeddings are never trained beside the adapter; looking for them would ask the hub.
-    replace_folder(folder, lambda temporary: model.save_pretrained(temporary, save_embedding_layers=False))
+    replace_folder(folder, lambda temporary: write_adapter(model, temporary))
+
+
+def write_adapter(model: PeftModel, folder: Path) -> None:
+    """Writes the files of an adapter, without the empty model card that PEFT would add."""
+    # Embeddings that were trained stand in the adapter anyway; looking for others would ask the hub.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def plain_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:

@@ -46,7 +46,7 @@ class TaskSample:
 
 
 class Heard(NamedTuple):
-    """One call for answers, and the seconds that it took; raw texts to be continued count as what a user says."""
+    """One call for answers, and the seconds that it took; texts to be continued are noted as raw text."""
 
     prompts: Prompts
     texts: Sequence[str]
@@ -114,16 +114,18 @@ class ListeningEngine:
             texts, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress
         )
         if texts:
-            prompts = [(Message("user", text),) for text in texts]
+            prompts = [(Message("user", text, raw_text=True),) for text in texts]
             self.calls.append(Heard(prompts, written, max_new_tokens, self.clock() - started))
         return written
 
     def ask_again(self, prompts: Prompts, *, max_new_tokens: int) -> None:
-        """Ask what was asked before: without a chat template as raw text, which may be empty."""
-        if self._format.template is None:
-            self.continue_texts([_plain(prompt) for prompt in prompts], max_new_tokens=max_new_tokens)
-        else:
-            self.generate(prompts, max_new_tokens=max_new_tokens)
+        """Ask what was asked before; raw text, which may be empty, is continued."""
+        texts = [_plain(prompt) for prompt in prompts if self._format.writes_plain(prompt)]
+        chats = [prompt for prompt in prompts if not self._format.writes_plain(prompt)]
+        if texts:
+            self.continue_texts(texts, max_new_tokens=max_new_tokens)
+        if chats:
+            self.generate(chats, max_new_tokens=max_new_tokens)
 
     def write_prompts(
         self,
@@ -164,9 +166,10 @@ class ListeningEngine:
 
 def prompt_lengths(prompts: Prompts, format: ChatFormat) -> tuple[int, ...]:
     """Tokens of prompts, ready for the model to answer; of raw texts, for it to continue."""
-    if format.template is None:
-        return tuple(len(format.text_start(_plain(prompt))) for prompt in prompts)
-    return tuple(len(prompt.ids) for prompt in format.prompts(prompts))
+    chats = iter(format.prompts([prompt for prompt in prompts if not format.writes_plain(prompt)]))
+    return tuple(
+        len(format.text_start(_plain(prompt)) if format.writes_plain(prompt) else next(chats).ids) for prompt in prompts
+    )
 
 
 def sample_task(task: Task, engine: ListeningEngine, *, seed: int, shape: BatchShape, seconds: float) -> TaskSample:

@@ -93,7 +93,8 @@ def _replay(prices: Prices, state: ReplayState | None) -> Iterator[Cost]:
         return
     seconds, written = replay_work(state, sample, settings, format=prices.ground.base.format,
                                    law=prices.measured.law, shape=prices.shape)  # fmt: skip
-    yield Cost("replay", seconds, written)
+    elsewhere = settings.endpoint is not None
+    yield Cost("replay", 0.0 if elsewhere else seconds, written, elsewhere=elsewhere)
 
 
 def _training(prices: Prices, cadence: Cadence, steps: int) -> Cost:

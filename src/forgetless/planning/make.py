@@ -26,8 +26,7 @@ from forgetless.planning.room import (
 from forgetless.planning.sources import plan_sources
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe
-from forgetless.rundir import cache_folder
-from forgetless.stages import Ground, lay_ground
+from forgetless.stages import Ground, lay_ground, replay_call
 from forgetless.synthesis import ReplayState, replay_state
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
@@ -67,7 +66,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
     refuse_hopeless(recipe, ground, output=output)
     replay = _replay(recipe, ground)
     measured, blended = measure(recipe, ground, replay, output=_existing(output), anew=anew, progress=progress)
-    memory = memory_room(ground, measured)
+    memory = memory_room(recipe, ground, measured)
     check_memory(memory, recipe, ground)
     steps, prices = blended.plan.steps, Prices(recipe, ground, measured)
     cadence = choose_cadence(
@@ -102,23 +101,17 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=tuple(_notes(capabilities, replay)),
+        notes=tuple(_notes(recipe, capabilities, replay)),
         warnings=tuple(_warnings(recipe, cadence, capabilities)),
     )
 
 
 def _replay(recipe: Recipe, ground: Ground) -> ReplayState | None:
+    """What is kept of the replay rows. What an endpoint answers is kept under who it is, which only it can tell."""
     if recipe.replay is None:
         return None
-    return replay_state(
-        ground.engine,
-        recipe.replay,
-        format=ground.base.format,
-        folder=ground.folder,
-        seed=recipe.seed,
-        exclude=ground.exam.fixed_prompts(recipe.seed),
-        cache=cache_folder(),
-    )
+    engine = ground.engine if recipe.replay.endpoint is None else None
+    return replay_state(engine, recipe.replay, **replay_call(recipe, ground))
 
 
 def _existing(output: Path) -> Path:
@@ -149,7 +142,7 @@ def _chosen(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan
         yield f"{' and '.join(looks)}, {budget if cadence.within_budget else 'the least that tells anything'}"
 
 
-def _notes(capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None) -> Iterator[str]:
+def _notes(recipe: Recipe, capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None) -> Iterator[str]:
     kinds = {c.discordance for c in capabilities}
     assumed = [f"{ASSUMED_DISCORDANCE:g} of right-or-wrong items turn"] * (ASSUMED_DISCORDANCE in kinds)
     assumed += [f"a mean squared change of {ASSUMED_SPREAD:g} in other scores"] * (ASSUMED_SPREAD in kinds)
@@ -157,6 +150,11 @@ def _notes(capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None)
     yield "an upper bound for the certificate: verdicts that are clear early and a walk that stops early cost less"
     if replay is not None and not replay.complete:
         yield "replay rows are not written yet: their lengths are those of a few that were"
+    if recipe.replay is not None and recipe.replay.endpoint is not None:
+        yield (
+            f"replay is answered at the endpoint `{recipe.replay.endpoint}`, which was not asked: the bill has the "
+            "tokens that are generated there, but not the time"
+        )
 
 
 def _warnings(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...]) -> Iterator[str]:

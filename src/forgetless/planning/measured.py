@@ -179,7 +179,7 @@ def _disk_speed(folder: Path, size: int) -> float | None:
 def _key(recipe: Recipe, ground: Ground) -> str:
     """A hash of everything that the figures depend on, and of nothing that a plan chooses."""
     asked: dict[str, Any] = recipe.model_dump(mode="json")
-    for name in ("name", "output", "ship", "evaluation"):
+    for name in ("name", "output", "ship", "endpoints", "evaluation"):
         del asked[name]
     for capability in asked["keep"].values():
         del capability["margin_points"]

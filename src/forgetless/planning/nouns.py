@@ -113,12 +113,17 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One line of the bill. `kept` says that the results are there from an earlier run and cost nothing."""
+    """One line of the bill.
+
+    `kept` says that the results are there from an earlier run and cost nothing; `elsewhere` that an endpoint generates
+    the tokens, in a time that nobody has measured, and that no seconds are counted.
+    """
 
     work: Work
     seconds: float
     generated_tokens: int = 0
     kept: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

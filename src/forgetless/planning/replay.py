@@ -9,7 +9,7 @@ from forgetless.planning.answering import AnsweringLaw, Answers, BatchShape, pas
 from forgetless.planning.asking import ListeningEngine, prompt_lengths
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
-from forgetless.synthesis import Prompt, ReplayState, answer_sampling, as_asked, prompt_temperature
+from forgetless.synthesis import Prompt, ReplayState, answer_sampling, as_asked, continues_texts, prompt_temperature
 from forgetless.tokens import ChatFormat
 
 _SAMPLE_ROWS = 16
@@ -70,7 +70,7 @@ def sample_replay(
         writing = Answers((opening,) * len(lengths), lengths, settings.max_prompt_tokens)
         prompts = _as_asked(texts, format)
     sampling = answer_sampling(settings, format)
-    if format.template is None:
+    if continues_texts(settings, format):
         answers = engine.continue_texts([prompt[0].content for prompt in prompts], **sampling, seed=_SEED)
     else:
         answers = engine.generate(prompts, **sampling, seed=_SEED)

@@ -27,13 +27,13 @@ def refuse_hopeless(recipe: Recipe, ground: Ground, *, output: Path) -> None:
     check_disk(disk_room(recipe, ground, looks=1, output=output), output)
 
 
-def memory_room(ground: Ground, measured: Measured) -> Room:
+def memory_room(recipe: Recipe, ground: Ground, measured: Measured) -> Room:
     """Memory at the fullest moment: a training step, a look between two steps, or certifying three models."""
     device, trial = ground.base.model.device, measured.trial
     needed = max(
         trial.peak_bytes,
         trial.resident_bytes + measured.asking_bytes,
-        measured.base_bytes + certifying_bytes(ground.base.model) + measured.asking_bytes,
+        measured.base_bytes + certifying_bytes(ground.base.model, recipe.training) + measured.asking_bytes,
     )
     return Room(needed, free_memory_bytes(device) + held_bytes(device))
 
@@ -42,12 +42,13 @@ def check_memory(room: Room, recipe: Recipe, ground: Ground) -> None:
     """Raises `ResourceError` where memory is short."""
     if room.needed_bytes <= room.available_bytes:
         return
-    lora = "" if recipe.training.method == "lora" else ", train with `method: lora`"
+    lean = {"full": ", train with `method: lora`", "lora": ", ship an adapter (`training.output: adapter`)"}
+    less = "" if recipe.training.output == "adapter" else lean[recipe.training.method]
     raise ResourceError(
         field="training",
         value=f"{_gigabytes(room.needed_bytes)} of memory at its fullest",
         rule=f"there are {_gigabytes(room.available_bytes)} for it on `{ground.base.model.device}`",
-        way_out=f"lower `training.batch_rows` or `evaluation.batch_tokens`{lora}, or start from a smaller model",
+        way_out=f"lower `training.batch_rows` or `evaluation.batch_tokens`{less}, or start from a smaller model",
     )
 
 

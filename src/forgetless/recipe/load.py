@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from forgetless.errors import RecipeError
-from forgetless.recipe.schema import ComparisonRecipe, Recipe
+from forgetless.recipe.schema import ComparisonRecipe, EndpointSettings, Recipe
 
 R = TypeVar("R", Recipe, ComparisonRecipe)
 
@@ -131,7 +131,9 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
         key = str(error["loc"][-1])
         near = difflib.get_close_matches(key, _names_at(recipe, error["loc"][:-1]), n=1, cutoff=0.5)
         way_out = f"did you mean `{near[0]}`?" if near else "remove it; the recipe reference lists every key"
-        return RecipeError(field=where, value=value, rule="is not a key that a recipe knows", way_out=way_out)
+        return RecipeError(
+            field=where, value=_shown(where, value), rule="is not a key that a recipe knows", way_out=way_out
+        )
     if kind == "missing":
         return RecipeError(
             field=where, value="(not given)", rule="is required", way_out=f"add `{error['loc'][-1]}:` to {origin}"
@@ -141,7 +143,15 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
     way_out = f"change `{where}` in {origin}" if error["loc"] else f"change {origin}"
     if kind == "string_type" and isinstance(value, dict):
         way_out = f"put the text in quotes; without them YAML reads its braces as a mapping (in {origin})"
-    return RecipeError(field=where, value=shown, rule=rule, way_out=way_out)
+    return RecipeError(field=where, value=_shown(where, shown), rule=rule, way_out=way_out)
+
+
+def _shown(where: str, value: object) -> object:
+    """A refused value, unless it could be a key: one in the place of its variable's name, or inside an address."""
+    open_to_see = EndpointSettings.model_fields.keys() - {"api_key_env"}
+    if where.startswith("endpoints.") and ("@" in str(value) or where.rpartition(".")[2] not in open_to_see):
+        return "(not shown)"
+    return value
 
 
 def _names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:

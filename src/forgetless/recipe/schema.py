@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
+from forgetless.recipe.combinations import refuse_combinations
+from forgetless.recipe.names import AdapterStart, ModelPart
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
 
@@ -46,7 +58,8 @@ class ModelSettings(Settings):
     `path` is a local folder or a hub id. `gguf_file` names a GGUF file inside it (a `path` that ends in `.gguf`
     works too). `adapter` is a PEFT adapter to merge over the base before anything else. `template` is a Jinja file, or
     the name of a chat template that TRL ships, to use in place of the model's own; `chat_template_kwargs` are names
-    that the template reads, and their values.
+    that the template reads, and their values. With `quantization: nf4` the linear layers are held in 4 bits, and the
+    base that is to be kept is the model as quantised.
     """
 
     path: str
@@ -58,6 +71,8 @@ class ModelSettings(Settings):
     chat_template_kwargs: dict[str, Any] = {}
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    quantization: Literal["nf4"] | None = None
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -135,16 +150,50 @@ class SourceSettings(FileSettings):
     share: Share
 
 
+def _only_an_address(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("`url` is the address of a server up to `/v1`, such as `http://localhost:8000/v1`")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("`url` holds no names, keys or questions; a key is named under `api_key_env`")
+    return url.rstrip("/")
+
+
+class EndpointSettings(Settings):
+    """A server that answers for a model over an OpenAI-compatible interface.
+
+    `model` is the name by which the server knows the model, and `tokenizer` the folder, GGUF file or hub id of that
+    model's own tokenizer and chat template. `revision` is the user's word for what is served: with it, scores are kept
+    for other runs. `api_key_env` names the environment variable that holds the key; the key itself stands nowhere.
+    """
+
+    url: Annotated[str, AfterValidator(_only_an_address)]
+    model: Annotated[str, Field(min_length=1)]
+    tokenizer: str | None = None
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    concurrency: Annotated[Whole, Field(ge=1, le=1024)] = 16
+    timeout_seconds: Annotated[Real, Field(gt=0.0)] = 300.0
+    retries: Annotated[Whole, Field(ge=0)] = 6
+
+
 class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
     `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
-    hub datasets, of which only the prompts are used. Without a chat template the base continues raw text: the
-    beginnings of the texts there, or with `self` nothing but the beginning of a document.
+    hub datasets, of which only the prompts are used. With `raw_text`, and always without a chat template, the base
+    continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
+    `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
     """
 
     share: Share
     prompts: Literal["self"] | Annotated[list[FileSettings], Field(min_length=1)] = "self"
+    raw_text: bool = False
+    endpoint: str | None = None
     rows: Annotated[Whole, Field(ge=1)] = 1000
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
@@ -153,12 +202,28 @@ class ReplaySettings(Settings):
 
 
 class LoraSettings(Settings):
-    """A low-rank adapter in place of full weights."""
+    """A low-rank adapter in place of full weights.
+
+    `rslora` scales it by alpha / √rank in place of alpha / rank (arXiv 2312.03732); `dora` trains the length of each
+    row of a weight apart from its direction (arXiv 2402.09353). The modules named in `modules_to_save` carry no
+    adapter: they are trained whole, and stored with it.
+    """
 
     rank: Annotated[Whole, Field(ge=1)] = 16
     alpha: Annotated[Real, Field(gt=0.0)] = 32.0
     dropout: Annotated[Real, Field(ge=0.0, lt=1.0)] = 0.0
     target_modules: str | list[str] = "all-linear"
+    modules_to_save: list[str] = []
+    rslora: bool = False
+    dora: bool = False
+    init: AdapterStart = "default"
+
+    @model_validator(mode="after")
+    def _a_module_is_adapted_or_trained_whole(self) -> Self:
+        for name in self.modules_to_save:
+            if isinstance(self.target_modules, list) and name in self.target_modules:
+                raise ValueError(f"`{name}` stands in `target_modules` and in `modules_to_save`; leave it out of one")
+        return self
 
 
 class TrainingSettings(Settings):
@@ -168,11 +233,14 @@ class TrainingSettings(Settings):
     times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
     left. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
     whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
-    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else.
+    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names what full
+    fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
     lora: LoraSettings | None = None
+    freeze: list[ModelPart] = []
+    output: Literal["merged", "adapter"] = "merged"
     learning_rate: Annotated[Real, Field(gt=0.0)] = 2e-5
     steps: Annotated[Whole, Field(ge=1)] | None = None
     epochs: Annotated[Real, Field(gt=0.0)] | None = None
@@ -210,6 +278,10 @@ class TrainingSettings(Settings):
     def _an_adapter_goes_with_its_method(self) -> Self:
         if self.method == "full" and self.lora is not None:
             raise ValueError("`lora:` is read with `method: lora` only; with `method: full` all weights are trained")
+        if self.method == "full" and self.output == "adapter":
+            raise ValueError("`output: adapter` goes with `method: lora`; full fine-tuning leaves a whole model")
+        if self.method == "lora" and self.freeze:
+            raise ValueError("`freeze:` goes with `method: full`; under an adapter every weight of the base is frozen")
         return self
 
 
@@ -220,13 +292,23 @@ class MixtureSettings(Settings):
 
 
 class ItemFiles(RecordSettings):
-    """Records of items; templates are written over their columns, as in `template`."""
+    """Records of items; templates are written over their columns, as in `template`.
+
+    With `raw_text` the prompt is text for the model to continue, outside its chat template.
+    """
 
     max_items: Annotated[Whole, Field(ge=1)] | None = None
     prompt: str
+    raw_text: bool = False
     system: str | None = None
     group: str | None = None
     subject: str | None = None
+
+    @model_validator(mode="after")
+    def _raw_text_has_no_turns(self) -> Self:
+        if self.raw_text and self.system is not None:
+            raise ValueError("`system` is a turn of the chat template, and `raw_text: true` goes without one")
+        return self
 
 
 class ChoiceTask(ItemFiles):
@@ -262,6 +344,8 @@ class GenerationTask(ItemFiles):
     def _pattern_goes_with_regex(self) -> GenerationTask:
         if (self.match == "regex") != (self.pattern is not None):
             raise ValueError("`pattern:` is needed with `match: regex`, and read by nothing else")
+        if self.raw_text and self.thinking is not None:
+            raise ValueError("`thinking` is a switch of the chat template, and `raw_text: true` goes without one")
         return self
 
 
@@ -374,7 +458,7 @@ class EvaluationSettings(Settings):
 
 
 class Questions(Settings):
-    """What a model is asked: the part that a recipe for training and one for comparing share.
+    """What models are asked, and where: the part that a recipe for training and one for comparing share.
 
     `folder` is the folder of the file that it was read from, which relative paths start from; without a file it is
     the working directory. `keep` may be a list of ready sets, and an entry may leave its task out: then its name says
@@ -384,6 +468,7 @@ class Questions(Settings):
     _folder: Path = PrivateAttr(default_factory=Path)
 
     seed: Annotated[Whole, Field(ge=0)] = 0
+    endpoints: dict[str, EndpointSettings] = {}
     keep: Annotated[dict[str, CapabilitySettings], BeforeValidator(write_out)] = {}
     evaluation: EvaluationSettings = EvaluationSettings()
 
@@ -449,7 +534,20 @@ class Recipe(Questions):
         return self
 
     @model_validator(mode="after")
+    def _replay_asks_a_known_endpoint(self) -> Recipe:
+        named = self.replay.endpoint if self.replay else None
+        if named is not None and named not in self.endpoints:
+            known = ", ".join(self.endpoints) or "(none)"
+            raise ValueError(f"`replay.endpoint: {named}` is none of the recipe's `endpoints`: {known}")
+        return self
+
+    @model_validator(mode="after")
     def _replay_is_for_the_kl(self) -> Recipe:
         if self.replay is not None and self.training.kl_weight == 0.0:
             raise ValueError("`replay` rows carry the KL term and nothing else; with `kl_weight: 0` leave `replay` out")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> Recipe:
+        refuse_combinations(self.model, self.training, self.evaluation)
         return self

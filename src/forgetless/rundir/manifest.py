@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-_PACKAGES = ("forgetless", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "scipy")
+_PACKAGES = (
+    *("forgetless", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "numpy", "scipy"),
+    *("bitsandbytes", "flash-attn"),
+)
 
 
 def manifest(**fields: Any) -> dict[str, Any]:

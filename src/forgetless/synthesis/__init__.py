@@ -1,5 +1,6 @@
 """Data that models make: rows answered by the base model itself, and what they cover."""
 
+from forgetless.synthesis.continued import continues_texts
 from forgetless.synthesis.coverage import Coverage, measure_coverage
 from forgetless.synthesis.given import Prompt
 from forgetless.synthesis.replay import ReplayRows, ReplayState, answer_sampling, as_asked, replay_state, self_replay
@@ -12,6 +13,7 @@ __all__ = [
     "ReplayState",
     "answer_sampling",
     "as_asked",
+    "continues_texts",
     "measure_coverage",
     "prompt_temperature",
     "replay_state",

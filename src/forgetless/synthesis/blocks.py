@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _BLOCK_TOKENS = 32_768
 _SMALLEST, _LARGEST = 16, 1024
+_ROUNDS_AT_ONCE = 8
 
 
 class Block(NamedTuple):
@@ -27,9 +28,13 @@ class Block(NamedTuple):
     found: bool
 
 
-def block_rows(tokens_per_row: int) -> int:
-    """Rows in one block: about 32,768 tokens, minutes for a large model and still a full batch for a small one."""
-    return max(_SMALLEST, min(_LARGEST, _BLOCK_TOKENS // tokens_per_row))
+def block_rows(tokens_per_row: int, *, at_once: int = 1) -> int:
+    """Rows in one block: about 32,768 tokens, minutes for a large model and still a full batch for a small one.
+
+    Of an engine that answers `at_once` rows side by side a block takes eight times as many: at the end of every block
+    it waits for the slowest row.
+    """
+    return max(_SMALLEST, min(_LARGEST, max(_BLOCK_TOKENS // tokens_per_row, _ROUNDS_AT_ONCE * at_once)))
 
 
 def block_seed(seed: int, stage: str, index: int) -> int:

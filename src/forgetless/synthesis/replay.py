@@ -3,8 +3,8 @@
 What the base answers to general prompts is the nearest thing to its own training data, and holding the tuned model to
 the base on it is what keeps general abilities. Prompts are given in files or written by the base; prompts that a
 test item asks are left out. Answers are sampled, kept in blocks and addressed by content, so they are made once for
-all runs on the same base and a killed run goes on after the last full block. A base without a chat template continues
-raw text instead.
+all runs on the same base and a killed run goes on after the last full block. A base without a chat template, or with
+`raw_text`, continues raw text instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
 from forgetless.sources import prompt_key, remove_items
 from forgetless.synthesis.blocks import Block, answer_blocks, block_rows, find
-from forgetless.synthesis.continued import beginnings
+from forgetless.synthesis.continued import beginnings, continues_texts
 from forgetless.synthesis.given import Prompt, given_prompts
 from forgetless.synthesis.self_written import kept_prompts, prompt_temperature, self_written_prompts
 
@@ -61,7 +61,7 @@ class ReplayState:
 
     Attributes:
         prompts: The prompts that will be answered, as far as they are known: those of files, or self-written ones that
-            are kept on disk. Of a base without a chat template, the texts that it will continue, as what a user says.
+            are kept on disk; or the texts that the base will continue, as raw text.
         answers: The kept answers to the first of them.
         whole: Whether `prompts` are all that there will be.
         excluded: Prompts left out because an item asks the same.
@@ -99,7 +99,7 @@ class ReplayState:
         asked = self.prompts if self.whole else tuple(islice(chain(self.prompts, cycle(prompts)), rows))
         said = islice(chain(self.answers, cycle(answers)), len(asked))
         pairs = [(prompt, answer) for prompt, answer in zip(asked, said, strict=True) if answer.strip()]
-        if format.template is not None:
+        if not any(message.raw_text for prompt in asked[:1] for message in prompt):
             return tuple(
                 _row((*prompt, format.as_message(answer)), origin=f"replay:{i}")
                 for i, (prompt, answer) in enumerate(pairs)
@@ -128,6 +128,7 @@ def self_replay(
     seed: int,
     exclude: Collection[str],
     cache: Path,
+    at_once: int = 1,
     progress: Progress | None = None,
 ) -> ReplayRows:
     """Let the base model answer prompts, and return the answers as training rows.
@@ -140,11 +141,12 @@ def self_replay(
         seed: Fixes the order of given prompts and the sampling.
         exclude: The `prompt_key` of every item that a task will test on.
         cache: The folder that keeps blocks of prompts and answers.
+        at_once: How many prompts the engine answers side by side; blocks are made large enough to keep it busy.
         progress: Called as answers come.
 
     Returns:
-        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer; of a base without a chat
-        template, texts that it has continued. Where the template knows `enable_thinking`, half of the prompts are
+        At most `settings.rows` rows of source `replay`, whose last turn is the base's answer; or texts that it has
+        continued. Where the template knows `enable_thinking`, half of the prompts are
         answered in either mode.
         An answer cut off at `max_new_tokens` is kept: leaving it out would teach that answers are short. Its stop
         token is no sample of the base, so train these rows by KL to the base, which needs no label, not by likelihood.
@@ -154,21 +156,20 @@ def self_replay(
         ModelError: Prompt files hold conversations, and there is no chat template.
     """
     cache = cache / "replay"
-    if format.template is None:
-        return _continued(engine, settings, format, folder, seed, cache, progress)
-    selection = _select(_prompts(engine, settings, folder, seed, cache), settings, format, exclude)
+    size = _answers_in_a_block(settings, at_once)
+    if continues_texts(settings, format):
+        return _continued(engine, settings, format, folder, seed, size, cache, progress)
+    selection = _select(_prompts(engine, settings, folder, seed, cache, at_once), settings, format, exclude)
     if not selection.prompts:
         raise _no_prompts(settings, selection)
     prompts = as_asked(selection.prompts, format)
-    key = _key(engine, settings, prompts, seed)
+    key = _key(engine, settings, prompts, seed, size)
     sampling = answer_sampling(settings, format)
 
     def answer(part: Sequence[Prompt], seed: int, within: Progress) -> list[str]:
         return engine.generate(part, **sampling, seed=seed, progress=within)
 
-    blocks = list(
-        answer_blocks(prompts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress)
-    )
+    blocks = list(answer_blocks(prompts, size, answer, folder=cache / key, seed=seed, progress=progress))
     answers = [text for block in blocks for text in block.texts]
     rows = tuple(
         _row((*prompt, format.as_message(answer)), origin=f"replay/{key}:{i}")
@@ -196,17 +197,18 @@ def _continued(
     format: ChatFormat,
     folder: Path,
     seed: int,
+    size: int,
     cache: Path,
     progress: Progress | None,
 ) -> ReplayRows:
     texts = beginnings(settings, format, folder=folder, seed=seed)
     sampling = answer_sampling(settings, format)
-    key = _text_key(engine, settings, sampling, texts, seed)
+    key = _text_key(engine, sampling, texts, seed, size)
 
     def answer(part: Sequence[str], seed: int, within: Progress) -> list[str]:
         return engine.continue_texts(part, **sampling, seed=seed, progress=within)
 
-    blocks = list(answer_blocks(texts, _block_rows(settings), answer, folder=cache / key, seed=seed, progress=progress))
+    blocks = list(answer_blocks(texts, size, answer, folder=cache / key, seed=seed, progress=progress))
     written = [text for block in blocks for text in block.texts]
     whole = [start + text for start, text in zip(texts, written, strict=True) if text.strip()]
     rows = tuple(_text_row(text, origin=f"replay/{key}:{i}") for i, text in enumerate(dict.fromkeys(whole)))
@@ -227,7 +229,7 @@ def _texts(blocks: Sequence[Block], *, found: bool) -> int:
 
 
 def replay_state(
-    engine: Engine,
+    engine: Engine | None,
     settings: ReplaySettings,
     *,
     format: ChatFormat,
@@ -235,21 +237,30 @@ def replay_state(
     seed: int,
     exclude: Collection[str],
     cache: Path,
+    at_once: int = 1,
 ) -> ReplayState:
     """What `self_replay` would find, with the same arguments; nothing is written or answered.
 
+    Without an engine, because nobody has asked yet who will answer, nothing that is kept is found.
+
     Raises:
         DataError: A prompt file cannot be read, or no prompt can be used.
+        RecipeError: A prompt file holds conversations, where `raw_text` asks for texts.
         ModelError: Prompt files hold conversations, and there is no chat template.
     """
-    cache, size = cache / "replay", _block_rows(settings)
-    if format.template is None:
+    cache, size = cache / "replay", _answers_in_a_block(settings, at_once)
+    answers: tuple[str, ...] = ()
+    if continues_texts(settings, format):
         texts = beginnings(settings, format, folder=folder, seed=seed)
-        key = _text_key(engine, settings, answer_sampling(settings, format), texts, seed)
-        prompts = tuple((Message("user", text),) for text in texts)
-        return ReplayState(prompts, _kept_answers(cache / key, len(texts), size), whole=True, block_rows=size)
+        if engine is not None:
+            key = _text_key(engine, answer_sampling(settings, format), texts, seed, size)
+            answers = _kept_answers(cache / key, len(texts), size)
+        prompts = tuple((Message("user", text, raw_text=True),) for text in texts)
+        return ReplayState(prompts, answers, whole=True, block_rows=size)
+    known, whole = list[Prompt](), False
     if settings.prompts == "self":
-        known, whole = kept_prompts(engine, settings, seed=seed, cache=cache)
+        if engine is not None:
+            known, whole = kept_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
     else:
         known, whole = list(given_prompts(settings.prompts, folder=folder, seed=seed)), True
     selection = _select(known, settings, format, exclude)
@@ -257,10 +268,11 @@ def replay_state(
     if whole and not selection.prompts:
         raise _no_prompts(settings, selection)
     asked = as_asked(selection.prompts, format)
-    place = cache / _key(engine, settings, asked, seed)
+    if whole and engine is not None:
+        answers = _kept_answers(cache / _key(engine, settings, asked, seed, size), len(asked), size)
     return ReplayState(
         prompts=tuple(asked),
-        answers=_kept_answers(place, len(asked), size) if whole else (),
+        answers=answers,
         whole=whole,
         block_rows=size,
         excluded=selection.excluded,
@@ -283,12 +295,16 @@ def as_asked(prompts: Sequence[Prompt], format: ChatFormat) -> list[Prompt]:
 
 def answer_sampling(settings: ReplaySettings, format: ChatFormat) -> dict[str, Any]:
     """How answers are drawn. Texts that begin with nothing are drawn even at temperature 0, where all were the same."""
-    from_nothing = format.template is None and settings.prompts == "self"
+    from_nothing = continues_texts(settings, format) and settings.prompts == "self"
     return {
         "max_new_tokens": settings.max_new_tokens,
         "temperature": prompt_temperature(settings) if from_nothing else settings.temperature,
         "top_p": settings.top_p,
     }
+
+
+def _answers_in_a_block(settings: ReplaySettings, at_once: int) -> int:
+    return block_rows(settings.max_prompt_tokens + settings.max_new_tokens, at_once=at_once)
 
 
 def _kept_answers(folder: Path, rows: int, size: int) -> tuple[str, ...]:
@@ -302,9 +318,11 @@ def _kept_answers(folder: Path, rows: int, size: int) -> tuple[str, ...]:
     return tuple(answers)
 
 
-def _prompts(engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path) -> Iterator[Prompt]:
+def _prompts(
+    engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path, at_once: int
+) -> Iterator[Prompt]:
     if settings.prompts == "self":
-        return self_written_prompts(engine, settings, seed=seed, cache=cache)
+        return self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
     return given_prompts(settings.prompts, folder=folder, seed=seed)
 
 
@@ -340,20 +358,13 @@ def _length(prompt: Prompt, format: ChatFormat) -> int | None:
         return None
 
 
-def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int) -> str:
-    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, _block_rows(settings)]
+def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int, size: int) -> str:
+    sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, size]
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
 
 
-def _text_key(
-    engine: Engine, settings: ReplaySettings, sampling: dict[str, Any], texts: Sequence[str], seed: int
-) -> str:
-    addressed = [sampling, _block_rows(settings), seed, texts]
-    return content_hash("replay texts", engine.model_hash, engine.settings_hash, *addressed)
-
-
-def _block_rows(settings: ReplaySettings) -> int:
-    return block_rows(settings.max_prompt_tokens + settings.max_new_tokens)
+def _text_key(engine: Engine, sampling: dict[str, Any], texts: Sequence[str], seed: int, size: int) -> str:
+    return content_hash("replay texts", engine.model_hash, engine.settings_hash, sampling, size, seed, texts)
 
 
 def _row(messages: Prompt, *, origin: str) -> Row:

@@ -23,13 +23,15 @@ MOST_PROMPTS_PER_ROW = 4
 """A model that repeats itself is asked for this many prompts for every row wanted, and then no more."""
 
 
-def self_written_prompts(engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path) -> Iterator[Prompt]:
+def self_written_prompts(
+    engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path, at_once: int = 1
+) -> Iterator[Prompt]:
     """Prompts in the order in which the model writes them, block by block as they are asked for.
 
     Temperature and top-p are those of the answers, except that temperature 0, which would write one prompt over and
     over, counts as 1.
     """
-    place = _place(engine, settings, seed, cache)
+    place = _place(engine, settings, seed, cache, at_once)
     for index in range(place.blocks):
 
         def write(index: int = index) -> list[str]:
@@ -44,9 +46,11 @@ def self_written_prompts(engine: Engine, settings: ReplaySettings, *, seed: int,
         yield from _as_prompts(find_or_make(place.folder, index, place.block_rows, write).texts)
 
 
-def kept_prompts(engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path) -> tuple[list[Prompt], bool]:
+def kept_prompts(
+    engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path, at_once: int = 1
+) -> tuple[list[Prompt], bool]:
     """The prompts that `self_written_prompts` would find on disk, and whether there is none that it would write."""
-    place, prompts = _place(engine, settings, seed, cache), list[Prompt]()
+    place, prompts = _place(engine, settings, seed, cache, at_once), list[Prompt]()
     for index in range(place.blocks):
         texts = find(place.folder, index, place.block_rows)
         if texts is None:
@@ -68,8 +72,8 @@ class _Place(NamedTuple):
     block_rows: int
 
 
-def _place(engine: Engine, settings: ReplaySettings, seed: int, cache: Path) -> _Place:
-    size = min(settings.rows, block_rows(settings.max_prompt_tokens))
+def _place(engine: Engine, settings: ReplaySettings, seed: int, cache: Path, at_once: int) -> _Place:
+    size = min(settings.rows, block_rows(settings.max_prompt_tokens, at_once=at_once))
     sampling = {
         "max_new_tokens": settings.max_prompt_tokens,
         "temperature": prompt_temperature(settings),

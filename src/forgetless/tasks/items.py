@@ -59,7 +59,8 @@ def read_questions(settings: ItemFiles, *, folder: Path, field: str) -> Iterator
 
 
 def _question(origin: str, fields: Mapping[str, Any], settings: ItemFiles, field: str) -> Question:
-    messages = [Message("user", _filled(settings.prompt, fields, origin, f"{field}.prompt"))]
+    asked = _filled(settings.prompt, fields, origin, f"{field}.prompt")
+    messages = [Message("user", asked, raw_text=settings.raw_text)]
     if settings.system is not None:
         messages.insert(0, Message("system", _filled(settings.system, fields, origin, f"{field}.system")))
     return Question(

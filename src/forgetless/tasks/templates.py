@@ -3,7 +3,7 @@
 Fine-tuning on uniform answers teaches the form before the content: a model that has seen ten thousand intents as JSON
 soon answers every question with an intent. To see that, one has to know the form. It is induced from the answers, as
 the first of these that covers nine tenths of them: JSON objects with the same keys, the same opening or closing
-words, the same heads of lines, or a small closed set of answers.
+words, the same heads of lines, a small closed set of answers, or one function call.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ MIN_ANSWERS = 10
 
 _LONGEST_OPENING = 200
 _MOST_LABELS_PER_ANSWER = 0.1
+_CALL = re.compile(r"[^\W\d]\w*(?:\.\w+)*\(")
 _HEAD = re.compile(
     r"^[ \t]*(#{1,6} [^\n]{1,60}$|<\w{1,30}>|\*\*[^*\n]{1,40}\*\*[:：]?|[^\s:：][^:：\n]{0,39}[:：](?!//))",
     re.MULTILINE,
@@ -66,7 +67,8 @@ def induce_template(answers: Sequence[str], *, field: str = "template_leak") -> 
         field=field,
         value=f"{len(texts):,} answers, such as {texts[0] if texts else '(none)'}",
         rule=f"the domain's answers share no template, so nothing could leak: of {MIN_ANSWERS} or more answers "
-        f"{COVERAGE:.0%} must have the same JSON keys, fixed words, heads of lines, or be one of a small set",
+        f"{COVERAGE:.0%} must have the same JSON keys, fixed words or heads of lines, be one of a small set, or be "
+        "one function call",
         way_out="remove this capability; keep one that measures the answers themselves",
     )
 
@@ -154,6 +156,29 @@ class ClosedSet:
         """Whether the text is one of the answers; a full stop at its end is overlooked."""
         text = plain_text(text)
         return text in self.labels or text.rstrip(".。!") in self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One function call as in a program, `name.of_it(...)`, and nothing around it."""
+
+    @property
+    def description(self) -> str:
+        """The form in words."""
+        return "one function call"
+
+    def matches(self, text: str) -> bool:
+        """Whether the text is a call that ends with its last bracket, or is cut off before that."""
+        text = plain_text(text)
+        opening = _CALL.match(text)
+        if opening is None:
+            return False
+        depth = 1
+        for position in range(opening.end(), len(text)):
+            depth += (text[position] == "(") - (text[position] == ")")
+            if depth == 0:
+                return position == len(text) - 1
+        return True
 
 
 def object_keys(text: str, start: int) -> tuple[set[str], bool]:
@@ -259,9 +284,15 @@ def _induce_labels(answers: Sequence[str]) -> ClosedSet | None:
     return ClosedSet(labels) if labels and len(labels) <= _MOST_LABELS_PER_ANSWER * len(answers) else None
 
 
+def _induce_call(answers: Sequence[str]) -> FunctionCall | None:
+    call = FunctionCall()
+    return call if sum(map(call.matches, answers)) >= _needed(answers) else None
+
+
 _INDUCTIONS: tuple[Callable[[Sequence[str]], Template | None], ...] = (
     _induce_keys,
     _induce_text,
     _induce_heads,
     _induce_labels,
+    _induce_call,
 )

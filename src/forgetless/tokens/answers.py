@@ -30,9 +30,18 @@ class ThoughtDecoder:
         spelt = dict.fromkeys(spelt_in("".join(marks), special))
         self._spelt = {tokenizer.convert_tokens_to_ids(token): token for token in spelt}
 
+    @property
+    def needs_ids(self) -> bool:
+        """Whether special tokens mark thoughts, so that text without them does not tell what was thought."""
+        return bool(self._spelt)
+
     def decode(self, ids: Sequence[int], *, opened: bool) -> str:
         """The answer as `forgetless.thoughts` writes it; `opened` says that the prompt has begun a thought."""
-        text, marks = self._with_marks(ids), self._marks
+        return self.read(self._with_marks(ids), opened=opened)
+
+    def read(self, text: str, *, opened: bool) -> str:
+        """As `decode`, from text in which the model's own marks stand."""
+        marks = self._marks
         begun = text.lstrip()
         if opened or begun.startswith(marks.opening):
             within = begun if opened else begun.removeprefix(marks.opening)

@@ -109,9 +109,13 @@ class ChatFormat:
         """
         return self.seamed(messages, add_generation_prompt=add_generation_prompt).replace(SEAM, "")
 
+    def writes_plain(self, messages: Sequence[Message]) -> bool:
+        """Whether a conversation is plain text for this model: it is meant so, or there is no chat template."""
+        return self.reading is None or any(message.raw_text for message in messages)
+
     def seamed(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         """As `render`, with seams inside the special tokens that the content spells (see `pieces`)."""
-        if self._render is None or self.reading is None:
+        if self._render is None or self.reading is None or self.writes_plain(messages):
             return "\n\n".join(self.pieces.guard(message.content) for message in messages)
         mode = thinking_mode(messages)
         if mode is not None and not self.switches_thinking:
@@ -131,16 +135,17 @@ class ChatFormat:
     # Prompts and answers
 
     def prompts(self, conversations: Sequence[Sequence[Message]]) -> list[Prompt]:
-        """Each conversation ready for the model to answer; the plain text of its messages without a template.
+        """Each conversation ready for the model to answer; raw text, and all of it without a template, as it stands.
 
         Raises:
             ModelError: The chat template refuses a conversation.
         """
         texts = [self.seamed(messages, add_generation_prompt=True) for messages in conversations]
         ids = self.pieces.ids(texts)
-        if self.reading is None:
-            return [Prompt(self.text_opening + own) for own in ids]
-        return [Prompt(own, self.opens_thought(text)) for own, text in zip(ids, texts, strict=True)]
+        return [
+            Prompt(self.text_opening + own) if self.writes_plain(asked) else Prompt(own, self.opens_thought(text))
+            for asked, own, text in zip(conversations, ids, texts, strict=True)
+        ]
 
     def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the conversation, ready for the model to answer."""
@@ -269,6 +274,24 @@ class ChatFormat:
         if self._thoughts is None:
             return self.decode_many(answers)
         return [self._thoughts.decode(ids, opened=p.opens_thought) for p, ids in zip(prompts, answers, strict=True)]
+
+    @property
+    def thoughts_need_ids(self) -> bool:
+        """Whether special tokens mark thoughts, so that `read_answer` cannot tell them."""
+        return self._thoughts is not None and self._thoughts.needs_ids
+
+    def read_answer(self, prompt: Prompt, text: str) -> str:
+        """As `decode_answers`, for an answer of which only the text is known, special tokens left out."""
+        return text if self._thoughts is None else self._thoughts.read(text, opened=prompt.opens_thought)
+
+    def decode_continuations(self, starts: Sequence[list[int]], written: Sequence[list[int]]) -> list[str]:
+        """What a model wrote after raw texts.
+
+        Decoded with what stands before it, because some tokenizers drop a space at the beginning of a text.
+        """
+        begun = self.decode_many(starts)
+        whole = self.decode_many([start + ids for start, ids in zip(starts, written, strict=True)])
+        return [text.removeprefix(start) for text, start in zip(whole, begun, strict=True)]
 
     # What the template says about tokens
 

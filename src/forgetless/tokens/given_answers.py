@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 NO_THOUGHTS = f"\n{CLOSE}\n\n"
 """What follows a thought that the prompt has opened, when there is none."""
+
+
+_UNSPACED = re.compile(r"\s|[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+"""White space, and the characters of Chinese writing, which puts no spaces between words."""
 
 
 class _Lead(NamedTuple):
@@ -39,29 +44,26 @@ class GivenAnswers:
         """Context ids and continuation ids for each answer to its conversation."""
         contexts: list[str] = []
         answers: list[str] = []
+        openings: list[list[int]] = []
         pieces = self._chat.pieces
         for messages, answer in pairs:
-            prompt, lead = self._before(messages)
+            prompt, lead = self._before(messages, answer)
             contexts.append(prompt + (lead if lead.strip() else ""))
-            answers.append(self._spaced(answer, lead) if answer else "")
-        opening = [] if self._chat.reading else self._chat.text_opening
+            answers.append(("" if lead.strip() else lead) + pieces.guard(answer) if answer else "")
+            openings.append(self._chat.text_opening if self._chat.writes_plain(messages) else [])
         alone = pieces.ids(contexts)
         joint = pieces.ids([a + b for a, b in zip(contexts, answers, strict=True)])
         split = []
-        for context, together, answer in zip(alone, joint, answers, strict=True):
+        for opening, context, together, answer in zip(openings, alone, joint, answers, strict=True):
             clean = together[: len(context)] == context
             split.append((opening + context, together[len(context) :] if clean else pieces.ids([answer])[0]))
         return split
 
-    def _spaced(self, answer: str, lead: str) -> str:
-        has_its_own = self._chat.reading is None and answer[:1].isspace()
-        return ("" if lead.strip() or has_its_own else lead) + self._chat.pieces.guard(answer)
-
-    def _before(self, messages: Sequence[Message]) -> tuple[str, str]:
-        """The prompt, and what the template always writes between it and an answer without thoughts."""
+    def _before(self, messages: Sequence[Message], answer: str) -> tuple[str, str]:
+        """The prompt, and what always stands between it and an answer without thoughts."""
         prompt = self._chat.seamed(messages, add_generation_prompt=True)
-        if self._chat.reading is None:
-            return prompt, " "
+        if self._chat.writes_plain(messages):
+            return prompt, _between(prompt, answer)
         mode = thinking_mode(messages)
         if mode not in self._leads:
             self._leads[mode] = self._read_lead(mode)
@@ -83,3 +85,8 @@ class GivenAnswers:
         if whole.startswith(before):
             return _Lead(asks, prompt[len(before) :], whole[len(before) :].rpartition(ANSWER)[0])
         return _Lead(asks, "", "")
+
+
+def _between(text: str, continuation: str) -> str:
+    """What stands between a raw text and what goes on with it: a space, but none in Chinese."""
+    return "" if _UNSPACED.match(text[-1:]) or _UNSPACED.match(continuation) else " "

@@ -20,6 +20,7 @@ from torch import Tensor
 from forgetless.records import StreamKind
 from forgetless.tokens import Encoded
 from forgetless.tokens.encoded import IGNORED
+from forgetless.training.isolation import Layout
 
 Bin = Sequence[tuple[int, int]]
 
@@ -33,15 +34,15 @@ class Collator:
         kinds: The kind of each stream.
         pad_id: Fills rows that are shorter than the longest one.
         kl_tokens: Whether the KL covers the labelled tokens of a replay document, or all but its first.
-        pack: Whether the documents of a bin share a row; `False` gives each one its own, for models that would let
-            them see each other.
+        layout: Whether the documents of a bin share a row, each has its own (for models that would let them see each
+            other), or all documents of a batch share one row (for flash attention).
     """
 
     documents: Sequence[Sequence[Encoded]]
     kinds: Sequence[StreamKind]
     pad_id: int
     kl_tokens: Literal["answer", "all"] = "answer"
-    pack: bool = True
+    layout: Layout = "packed"
 
     def __call__(self, bins: Sequence[Bin]) -> dict[str, Tensor]:
         """One batch.
@@ -49,15 +50,16 @@ class Collator:
         Returns:
             `input_ids`, `position_ids`, `labels`, `stream_ids` and `kl_mask`, all `[B, L]`, and, when there are
             replay documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`.
+            In the flat layout B and B' are 1.
 
             Both masks and `labels` speak of the token at their own position, which the position before it predicts;
             the first token of a document has neither. Replay documents have no labels: they are held by KL alone.
             The n-th true position of `kl_mask` and of `reference_mask`, row by row, is the same token.
         """
-        rows = [row for row in (self._row(b) for b in bins) if row.input_ids]
-        if not self.pack:
-            rows = [row for b in bins for row in (self._row([document]) for document in b)]
-        replay = [d for b in bins for d in b if self.kinds[d[0]] == "replay"]
+        drawn = [document for b in bins for document in b]
+        groups = {"packed": bins, "alone": [[document] for document in drawn], "flat": [drawn]}[self.layout]
+        rows = [self._row(group) for group in groups if group]
+        replay = [document for document in drawn if self.kinds[document[0]] == "replay"]
         batch = _stack(rows, self.pad_id)
         batch["kl_mask"] = batch.pop("mask")
         if replay:
@@ -90,12 +92,15 @@ class Collator:
         return [label != IGNORED for label in labels]
 
     def _reference_rows(self, replay: Bin, *, longest: int) -> list[_Row]:
-        """The replay documents in rows of at most `longest` tokens, in the order in which the batch holds them."""
+        """The replay documents in rows of at most `longest` tokens, in the order in which the batch holds them.
+
+        In the flat layout, where the batch is one row as long as all its documents, that is one row as well.
+        """
         groups: list[list[tuple[int, int]]] = [[]]
         room = longest
         for stream, index in replay:
             length = len(self.documents[stream][index].input_ids)
-            if groups[-1] and (length > room or not self.pack):
+            if groups[-1] and (length > room or self.layout == "alone"):
                 groups.append([])
                 room = longest
             groups[-1].append((stream, index))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import nn
 from transformers import PreTrainedModel
 
-from forgetless.recipe import TrainingSettings
+from forgetless.recipe import LoraSettings, TrainingSettings
+from forgetless.training.adapter import whole_modules
+from forgetless.training.freeze import frozen_weights
 
 _FLOAT32_BYTES = 4
 _ADAM_MOMENTS = 2
@@ -15,35 +19,53 @@ _MODELS_TO_CERTIFY = 3
 def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evaluations: int) -> int:
     """Bytes on the disk at the run's fullest moment.
 
-    One checkpoint of the trained weights for each evaluation, the optimizer's two moments beside the newest two (the
-    older is stripped once the newer is whole), and the two models that may be shipped, in the base's number format.
+    One checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it), the optimizer's two
+    moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
+    models that may be shipped: in the base's number format, or as adapters.
     """
-    trained = trained_bytes(base, settings)
-    return trained * (evaluations + 1) + 2 * _ADAM_MOMENTS * trained + 2 * model_bytes(base)
+    saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
+    shipped = saved if settings.output == "adapter" else model_bytes(base)
+    return saved * (evaluations + 1) + 2 * moments + 2 * shipped
 
 
 def least_memory_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
     """Bytes of memory that a run needs beside the base at the very least, activations aside.
 
-    While training, the trained weights, their gradients and the optimizer's moments; or the models of the certificate.
+    While training, the weights of the student (of an adapter: its own), gradients and the optimizer's moments of those
+    that are trained; or the models of the certificate.
     """
-    return max((2 + _ADAM_MOMENTS) * trained_bytes(base, settings), certifying_bytes(base))
+    moving = (1 + _ADAM_MOMENTS) * trained_bytes(base, settings)
+    return max(saved_bytes(base, settings) + moving, certifying_bytes(base, settings))
 
 
-def certifying_bytes(base: PreTrainedModel) -> int:
-    """Bytes of the models that stand beside the base at once: the chosen one, what was read back, the point between."""
-    return _MODELS_TO_CERTIFY * model_bytes(base)
+def certifying_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of the models that stand beside the base at once: the chosen one, what was read back, the point between.
+
+    With `output: adapter` all of them stand over the weights of the base.
+    """
+    each = saved_bytes(base, settings) if settings.output == "adapter" else model_bytes(base)
+    return _MODELS_TO_CERTIFY * each
 
 
 def checkpoint_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
     """Bytes of one checkpoint that can be resumed."""
-    return (1 + _ADAM_MOMENTS) * trained_bytes(base, settings)
+    return saved_bytes(base, settings) + _ADAM_MOMENTS * trained_bytes(base, settings)
+
+
+def saved_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
+    """Bytes of the weights of one checkpoint, in float32: the adapter, or the whole model."""
+    weights = _size(base.parameters()) if settings.lora is None else _adapter_weights(base, settings.lora)
+    return _FLOAT32_BYTES * weights
 
 
 def trained_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
-    """Bytes of the weights that training moves, which it keeps in float32."""
-    weights = _size(base) if settings.lora is None else _adapter_weights(base, settings.lora.rank)
-    return _FLOAT32_BYTES * weights
+    """Bytes of the weights that training moves, which it keeps in float32.
+
+    Raises:
+        RecipeError: `freeze` names a part that the model does not have.
+    """
+    frozen = _FLOAT32_BYTES * _size(frozen_weights(base, settings.freeze))
+    return saved_bytes(base, settings) - frozen
 
 
 def model_bytes(model: PreTrainedModel) -> int:
@@ -51,10 +73,13 @@ def model_bytes(model: PreTrainedModel) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def _size(model: PreTrainedModel) -> int:
-    return sum(p.numel() for p in model.parameters())
+def _size(weights: Iterable[nn.Parameter]) -> int:
+    return sum(weight.numel() for weight in weights)
 
 
-def _adapter_weights(model: PreTrainedModel, rank: int) -> int:
-    linear = (m for m in model.modules() if isinstance(m, nn.Linear))
-    return sum(rank * (m.in_features + m.out_features) for m in linear)
+def _adapter_weights(model: PreTrainedModel, settings: LoraSettings) -> int:
+    """At most: as if every linear layer were adapted."""
+    linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    rows = sum(m.out_features for m in linear) if settings.dora else 0
+    whole = sum(_size(m.parameters()) for m in whole_modules(model, settings.modules_to_save).values())
+    return sum(settings.rank * (m.in_features + m.out_features) for m in linear) + rows + whole

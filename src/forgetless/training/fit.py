@@ -16,17 +16,16 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from forgetless.models import LoadedModel
+from forgetless.models import LoadedModel, libraries_silenced
 from forgetless.recipe import TrainingSettings
 from forgetless.training.arguments import sft_config
 from forgetless.training.blend import Blend
 from forgetless.training.checkpoints import Checkpoint, refuse_leftovers
 from forgetless.training.collate import Collator
 from forgetless.training.heads import check_head
-from forgetless.training.isolation import documents_stay_apart
+from forgetless.training.isolation import layout_of
 from forgetless.training.loader import Loader
 from forgetless.training.savepoint import Savepoint
-from forgetless.training.silence import libraries_silenced
 from forgetless.training.student import make_student
 from forgetless.training.trainer import RetentionTrainer
 from forgetless.training.watch import OnEvaluate, OnLog, OnStep, Watch
@@ -76,8 +75,9 @@ def fit(
     Raises:
         NonFiniteLossError: A loss or a gradient is not a number.
         RunFolderError: A new run would mix with an earlier run's checkpoints, or a resumed one has other data.
-        ModelError: The model's logits cannot be held to the base by the KL term.
-        RecipeError: The adapter's target modules do not fit the model.
+        ModelError: The model's logits cannot be held to the base by the KL term, or its flash attention lets packed
+            documents see each other.
+        RecipeError: The modules to adapt, to train whole or to freeze do not fit the model.
     """
     started = time.monotonic()
     savepoint = Savepoint(output, blended.stream, extra_state)
@@ -126,7 +126,7 @@ def make_trainer(
         blended.kinds,
         pad_id=base.format.pad_id,
         kl_tokens=settings.kl_tokens,
-        pack=documents_stay_apart(base.model),
+        layout=layout_of(base.model),
     )
     if settings.kl_weight > 0.0 and "replay" in blended.kinds:
         check_head(base.model)

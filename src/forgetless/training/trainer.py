@@ -16,16 +16,18 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from forgetless.errors import NonFiniteLossError
 from forgetless.losses import cross_entropy_sum, kl_sum
-from forgetless.models import writing_weights
+from forgetless.models import write_adapter, writing_weights
 from forgetless.tokens.encoded import IGNORED
 from forgetless.training.checkpoints import staging_folder
 from forgetless.training.heads import OutputHead, caught_hidden_states
+from forgetless.training.isolation import boundaries
 from forgetless.training.loader import Loader
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.tally import Tally
@@ -59,6 +61,7 @@ class RetentionTrainer(SFTTrainer):
         savepoint: Savepoint,
         callbacks: list[TrainerCallback],
     ) -> None:
+        trained = {weight: weight.data for weight in student.parameters() if weight.requires_grad}
         super().__init__(
             model=student,
             args=config,
@@ -68,6 +71,10 @@ class RetentionTrainer(SFTTrainer):
             callbacks=callbacks,
         )
         self.remove_callback(PrinterCallback)
+        for weight, data in trained.items():
+            if weight.dtype != data.dtype:
+                # TRL rounds adapters over a quantised base to bfloat16; steps are smaller than that can add.
+                weight.data = data
         self.kl_weight = kl_weight
         self.base = base
         self.loader = loader
@@ -115,6 +122,7 @@ class RetentionTrainer(SFTTrainer):
             NonFiniteLossError: It is not a number; no weight has changed since the last step.
         """
         columns = {name: inputs.pop(name) for name in _OWN_COLUMNS if name in inputs}
+        inputs |= self._boundaries(inputs["position_ids"])
         if self.adds_kl:
             loss = self._held_loss(model, inputs, columns, num_items_in_batch)
         else:
@@ -136,8 +144,7 @@ class RetentionTrainer(SFTTrainer):
     ) -> Tensor:
         with caught_hidden_states(self.student) as caught:
             outputs = model(
-                input_ids=inputs["input_ids"],
-                position_ids=inputs["position_ids"],
+                **{name: value for name, value in inputs.items() if name != "labels"},
                 use_cache=False,
                 logits_to_keep=1,
                 **({"output_router_logits": True} if self.aux_loss_enabled else {}),
@@ -174,6 +181,7 @@ class RetentionTrainer(SFTTrainer):
                 input_ids=columns["reference_input_ids"],
                 position_ids=columns["reference_position_ids"],
                 use_cache=False,
+                **self._boundaries(columns["reference_position_ids"]),
             ).last_hidden_state
         dtype = self._head_dtype(head)
         hidden = reference.states(hidden)[:, :-1][columns["reference_mask"][:, 1:]]
@@ -189,6 +197,9 @@ class RetentionTrainer(SFTTrainer):
         self.tally.add("kl", summed.total, summed.tokens)
         assert self.kl_tokens_in_batch is not None
         return summed.total / self.kl_tokens_in_batch.clamp(min=1)
+
+    def _boundaries(self, position_ids: Tensor) -> dict[str, Any]:
+        return boundaries(position_ids) if self.loader.collate.layout == "flat" else {}
 
     def _head_dtype(self, head: OutputHead) -> torch.dtype:
         return torch.bfloat16 if self.args.bf16 else head.weight.dtype
@@ -222,6 +233,15 @@ class RetentionTrainer(SFTTrainer):
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(staging_folder(self.savepoint.folder))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Weights and tokenizer. The trainer's own way lets PEFT ask the hub what the base of an adapter is like."""
+        if not isinstance(self.model, PeftModel):
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            write_adapter(self.model, folder)
+            self.processing_class.save_pretrained(folder)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         with writing_weights(self.savepoint.folder):

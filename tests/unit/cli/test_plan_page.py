@@ -105,6 +105,11 @@ def test_the_bill_has_a_line_for_every_work_and_a_sum() -> None:
     assert row("in all").split() == ["in", "all", "4", "h", "24", "min", "351,000"]
 
 
+def test_what_an_endpoint_generates_has_no_hours() -> None:
+    served = dataclasses.replace(PLAN, bill=(Cost("replay", 0.0, 61_000, elsewhere=True), *PLAN.bill[1:]))
+    assert " ".join(row("replay, answered", plan=served).split()).endswith("at an endpoint 61,000")
+
+
 def test_one_look_is_the_last_step_s() -> None:
     plan = dataclasses.replace(PLAN, cadence=dataclasses.replace(PLAN.cadence, looks=1))
     assert "one look, at the last step, at up to 120 items" in " ".join(printed(plan).split())

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_models import tiny_llama, tiny_tokenizer
+from tiny_models import CHATML, tiny_llama, tiny_tokenizer
 
 from forgetless.errors import ModelError
-from forgetless.models import load_folder, load_model, save_adapter, save_model
+from forgetless.models import load_folder, load_format, load_model, save_adapter, save_model, stop_ids_of
 from forgetless.recipe import ModelSettings
 
 
@@ -43,6 +43,15 @@ def test_a_folder_comes_back_ready_to_be_asked(saved: Path):
 
 def test_the_number_format_can_be_chosen(saved: Path):
     assert load_folder(saved, dtype="bfloat16", device="cpu").model.dtype == torch.bfloat16
+
+
+def test_what_ends_a_turn_is_saved_where_servers_look_for_it(saved: Path, tmp_path: Path):
+    (tmp_path / "other.jinja").write_text(CHATML.replace("<|end|>", "<|pad|>"))
+    loaded = load_model(settings(saved, template="other.jinja"), folder=tmp_path)
+    save_model(loaded.model, loaded.format.tokenizer, tmp_path / "tuned")
+    told = json.loads((tmp_path / "tuned" / "generation_config.json").read_text())["eos_token_id"]
+    assert set(loaded.format.stop_ids) <= set(told)
+    assert 0 in told
 
 
 def test_an_adapter_is_merged(saved: Path, tmp_path: Path):
@@ -148,10 +157,46 @@ def test_devices_that_are_not_there(saved: Path):
     assert "`cpu` or `cuda`" in complaint(settings(saved).model_copy(update={"device": "meta"}))
 
 
-def test_pickled_weights_are_not_read(saved: Path):
-    (saved / "model.safetensors").rename(saved / "pytorch_model.bin")
-    assert "pickles" in complaint(settings(saved))
+def test_pickled_weights_are_not_read(broken: Path):
+    (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
+    assert "pickles" in complaint(settings(broken))
 
 
 def test_a_file_is_no_model(saved: Path):
     assert "a model is a folder" in complaint(settings(saved / "config.json"))
+
+
+def test_a_chat_format_comes_without_the_model_and_with_all_its_stop_tokens(broken: Path):
+    (broken / "model.safetensors").unlink()
+    whole = load_format(str(broken), folder=broken, field="tokenizer")
+    assert whole.format.template is not None
+    assert whole.stop_ids == frozenset(whole.format.stop_ids) == {2}
+    config = json.loads((broken / "generation_config.json").read_text("utf-8"))
+    (broken / "generation_config.json").write_text(json.dumps(config | {"eos_token_id": [2, 7]}), "utf-8")
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2, 7}
+    (broken / "generation_config.json").unlink()
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    (broken / "config.json").write_text(json.dumps(config | {"eos_token_id": 9}), "utf-8")
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2, 9}
+    (broken / "config.json").unlink()
+    assert load_format("broken", folder=broken.parent, field="tokenizer").stop_ids == {2}
+    assert stop_ids_of(None) == frozenset()
+
+
+def test_a_chat_format_that_cannot_be_used_names_its_own_place(tmp_path: Path):
+    tiny_tokenizer("silent").save_pretrained(tmp_path / "silent")
+    for path in ("silent", "./nowhere"):
+        with pytest.raises(ModelError) as caught:
+            load_format(path, folder=tmp_path, field="endpoints.fast.tokenizer")
+        assert caught.value.field == "endpoints.fast.tokenizer"
+
+
+def test_a_chat_format_may_lack_a_template_or_be_given_one(tmp_path: Path):
+    tiny_tokenizer(None).save_pretrained(tmp_path / "bare")
+    place = {"folder": tmp_path, "field": "endpoints.fast.tokenizer"}
+    assert load_format("bare", **place).format.template is None
+    (tmp_path / "chat.jinja").write_text(CHATML, "utf-8")
+    assert load_format("bare", **place, template="chat.jinja").format.template == CHATML
+    with pytest.raises(ModelError) as caught:
+        load_format("bare", **place, template="chat.jinja", arguments={"effort": "low"})
+    assert caught.value.field == "model.chat_template_kwargs.effort"

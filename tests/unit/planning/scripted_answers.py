@@ -26,6 +26,9 @@ class WordFormat:
     template: str | None = "any"
     switches_thinking: bool = False
 
+    def writes_plain(self, messages: Sequence[Message]) -> bool:
+        return self.template is None or any(message.raw_text for message in messages)
+
     def prompts(self, prompts: Sequence[Sequence[Message]]) -> list[Prompt]:
         return [Prompt([0] * len(prompt[-1].content.split())) for prompt in prompts]
 

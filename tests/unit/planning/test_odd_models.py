@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from chat_templates import tokenizer_for
-from tiny_models import tiny_llama, tiny_tokenizer
+from tiny_models import CHATML, tiny_llama, tiny_tokenizer
 
 from forgetless.planning import Plan, measured, plan
 from forgetless.recipe import parse_recipe
@@ -79,9 +79,13 @@ def test_a_model_with_tools_and_thoughts_is_planned(tmp_path: Path) -> None:
     assert made.bill[0].generated_tokens > 0
 
 
-@pytest.mark.parametrize("prompts", ["self", [{"files": ["prompts.txt"]}]], ids=["self", "given"])
-def test_a_base_without_a_template_is_planned(tmp_path: Path, prompts: Any) -> None:
-    write_model(tmp_path, tiny_tokenizer(None))
+@pytest.mark.parametrize(
+    ("template", "prompts"),
+    [(None, "self"), (None, [{"files": ["prompts.txt"]}]), (CHATML, "self")],
+    ids=["self", "given", "raw text in spite of a template"],
+)
+def test_a_base_that_continues_texts_is_planned(tmp_path: Path, template: str | None, prompts: Any) -> None:
+    write_model(tmp_path, tiny_tokenizer(template))
     for name in ("books", "prompts"):
         texts = (f"{name} {n}: the cat sat on the mat and the dog ran off" for n in range(40))
         (tmp_path / f"{name}.txt").write_text("\n\n".join(texts), "utf-8")
@@ -89,11 +93,14 @@ def test_a_base_without_a_template_is_planned(tmp_path: Path, prompts: Any) -> N
     probability = {"type": "answer_probability", "files": ["items.jsonl"], "prompt": "{q}", "answer": "{a}"}
     written = recipe(
         sources={"books": {"kind": "domain", "files": ["books.txt"], "share": 0.5}},
-        replay={"share": 0.5, "rows": 20, "prompts": prompts, "max_new_tokens": 8, "max_prompt_tokens": 8},
+        replay={
+            "share": 0.5, "rows": 20, "prompts": prompts, "max_new_tokens": 8, "max_prompt_tokens": 8,
+            "raw_text": template is not None,
+        },
         domain={"task": probability},
-    )
+    )  # fmt: skip
     made: Plan = plan(written, folder=tmp_path)
-    assert lay_ground(written, tmp_path).base.format.template is None
+    assert lay_ground(written, tmp_path).base.format.template == template
     assert 0 < made.sources[1].rows <= 20
     assert made.bill[0].work == "replay"
     assert made.bill[0].seconds > 0

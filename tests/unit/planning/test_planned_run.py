@@ -186,6 +186,23 @@ def test_a_budget_that_buys_nothing_is_not_said_to_be_kept(world: World, tmp_pat
     assert any("budget_percent: 0.001`; keep fewer abilities, or allow more" in w for w in plan.warnings)
 
 
+def test_what_an_endpoint_answers_is_counted_in_tokens_and_not_in_hours(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe()
+    assert recipe.replay is not None
+    served = {"fast": {"url": "http://127.0.0.1:9/v1", "model": "nano", "concurrency": 4}}
+    data = recipe.model_dump() | {"endpoints": served, "replay": recipe.replay.model_dump() | {"endpoint": "fast"}}
+    monkeypatch.setattr(measured, "_ASKING_SECONDS", 0.0)
+    plan = make_plan(parse_recipe(data), world.ground, tmp_path, anew=False, progress=unwatched)
+    replay = plan.bill[0]
+    assert (replay.work, replay.seconds, replay.elsewhere, replay.kept) == ("replay", 0.0, True, False)
+    assert replay.generated_tokens == pytest.approx(world.plan.bill[0].generated_tokens, rel=0.2)
+    assert plan.seconds == pytest.approx(sum(cost.seconds for cost in plan.bill[1:]))
+    assert any("endpoint `fast`, which was not asked" in note for note in plan.notes)
+    assert not any(cost.elsewhere for cost in world.plan.bill)
+
+
 @pytest.mark.usefixtures("measures_nothing")
 def test_fewer_items_cost_less(world: World, tmp_path: Path) -> None:
     few, many = (planned(world, tmp_path, every_steps=5, dev_items=items) for items in (2, 24))
@@ -210,7 +227,7 @@ def test_a_run_that_memory_cannot_hold_is_refused(
 def test_a_run_whose_steps_need_too_much_is_refused_after_it_was_measured(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning.make, "memory_room", lambda ground, measured: Room(9_000_000_000, 8_000_000_000))
+    monkeypatch.setattr(planning.make, "memory_room", lambda *_: Room(9_000_000_000, 8_000_000_000))
     with pytest.raises(ResourceError, match=r"there are 8\.0 GB for it"):
         planned(world, tmp_path)
 

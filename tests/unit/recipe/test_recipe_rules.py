@@ -33,6 +33,7 @@ TEMPLATE = {"prompt": "{text}", "completion": "{label}"}
         ("keep.sorting.margin_point", "margin_points"),
         ("keep.sorting.task.generater", "generator"),
         ("evaluation.every_step", "every_steps"),
+        ("endpoints.fast.api_key", "api_key_env"),
     ],
 )
 def test_unknown_key_is_answered_with_the_nearest_one(refusal: Refuse, place: str, nearest: str) -> None:
@@ -52,6 +53,13 @@ def test_the_nearest_name_is_one_that_may_stand_there(refusal: Refuse, place: st
     error = refusal(place.removesuffix(".steps"), value) if place == "replay.steps" else refusal(place, value)
     assert error.field == place
     assert f"did you mean `{place.rpartition('.')[2]}`?" != error.way_out
+
+
+@pytest.mark.parametrize("key", ["system", "thinking"])
+def test_raw_text_goes_with_nothing_of_a_chat_template(refusal: Refuse, key: str) -> None:
+    value = {"system": "Be brief.", "thinking": True}[key]
+    error = refusal("keep.sorting.task", GENERATION | {"raw_text": True, key: value})
+    assert f"`{key}` is a" in error.rule
 
 
 def test_unknown_key_in_a_prompt_file_is_named(refusal: Refuse) -> None:
@@ -210,3 +218,40 @@ def test_what_the_data_says_is_no_setting_of_the_template(refusal: Refuse, name:
 def test_thinking_may_be_written_as_yaml_does(with_setting: Change, word: str) -> None:
     task = GENERATION | {"thinking": yaml.safe_load(word)}
     assert parse_recipe(with_setting("keep.sums.task", task)).keep["sums"].task.thinking is (word == "on")
+
+
+ENDPOINT = {"url": "http://localhost:8000/v1", "model": "base"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000/v1",
+        "ftp://localhost/v1",
+        "http:///v1",
+        "http://localhost:port/v1",
+        "https://me:secret@localhost/v1",
+        "https://localhost/v1?key=secret",
+        "https://localhost/v1#secret",
+    ],
+)
+def test_the_url_of_an_endpoint_is_an_address_and_nothing_else(refusal: Refuse, url: str) -> None:
+    error = refusal("endpoints.fast", ENDPOINT | {"url": url})
+    assert error.field == "endpoints.fast.url"
+    assert "me:secret" not in str(error)
+
+
+@pytest.mark.parametrize("place", ["api_key_env", "api_key", "key", "headers"])
+def test_a_key_in_a_recipe_is_refused_and_not_repeated(refusal: Refuse, place: str) -> None:
+    error = refusal("endpoints.fast", ENDPOINT | {place: "sk-secret-1"})
+    assert error.field == f"endpoints.fast.{place}"
+    assert "secret" not in str(error)
+
+
+def test_replay_names_one_of_the_endpoints(with_setting: Change, refusal: Refuse) -> None:
+    shares = {"sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 0.5}}}
+    data = with_setting("replay", {"share": 0.5, "endpoint": "fast"}) | shares
+    with pytest.raises(RecipeError, match=r"`replay.endpoint: fast` is none of the recipe's `endpoints`: slow"):
+        parse_recipe(data | {"endpoints": {"slow": ENDPOINT}})
+    recipe = parse_recipe(data | {"endpoints": {"fast": ENDPOINT | {"url": "http://localhost:8000/v1/"}}})
+    assert recipe.endpoints["fast"].url == "http://localhost:8000/v1"

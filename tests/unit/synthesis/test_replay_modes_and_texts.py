@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forgetless.errors import DataError, ModelError
+from forgetless.errors import DataError, ModelError, RecipeError
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.synthesis import ReplayRows, replay_state, self_replay
 
@@ -18,7 +18,7 @@ Replay = Callable[..., ReplayRows]
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    def run(engine: Any, format: Any, *, seed: int = 0, **settings: Any) -> ReplayRows:
+    def run(engine: Any, format: Any, *, seed: int = 0, at_once: int = 1, **settings: Any) -> ReplayRows:
         chosen = {"share": 0.2, "prompts": "self", "rows": 20, "max_prompt_tokens": 20, **settings}
         return self_replay(
             engine,
@@ -28,6 +28,7 @@ def replay(tmp_path: Path) -> Replay:
             seed=seed,
             exclude=(),
             cache=tmp_path / "cache",
+            at_once=at_once,
         )
 
     return run
@@ -102,6 +103,17 @@ def test_a_base_without_a_template_writes_texts_from_nothing(scripted: Any, repl
     assert engine.sampled[0]["temperature"] == 1.0
 
 
+def test_a_model_with_a_template_continues_texts_where_that_is_asked(
+    scripted: Any, replay: Replay, words: Any, texts: list[FileSettings], tmp_path: Path
+) -> None:
+    found = replay(scripted(), words, prompts=texts, raw_text=True)
+    assert found.rows
+    assert all(row.text and row.text.startswith("text ") and not row.messages for row in found.rows)
+    (tmp_path / "chat.jsonl").write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
+    with pytest.raises(RecipeError, match=r"chat\.jsonl:1\n  is a conversation"):
+        replay(scripted(), words, prompts=[FileSettings(files=["chat.jsonl"])], raw_text=True)
+
+
 def test_conversations_need_a_template(scripted: Any, replay: Replay, bare_words: Any, tmp_path: Path) -> None:
     (tmp_path / "chat.jsonl").write_text(json.dumps({"prompt": "q", "completion": "a"}) + "\n")
     with pytest.raises(ModelError, match="no chat template"):
@@ -134,22 +146,37 @@ def test_prompts_that_the_template_refuses_are_left_out_and_counted(
 
 
 @pytest.mark.parametrize("made", ["self", "texts.txt"])
-@pytest.mark.parametrize("kind", ["thinking_words", "bare_words"])
+@pytest.mark.parametrize(
+    ("kind", "raw_text", "at_once"),
+    [("thinking_words", False, 1), ("thinking_words", True, 1), ("bare_words", False, 1), ("words", False, 50)],
+)
 def test_what_is_kept_is_found_again_without_asking(
-    scripted: Any, replay: Replay, texts: Any, tmp_path: Path, request: pytest.FixtureRequest, kind: str, made: str
+    scripted: Any,
+    replay: Replay,
+    texts: Any,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    kind: str,
+    raw_text: bool,
+    at_once: int,
+    made: str,
 ) -> None:
     format = request.getfixturevalue(kind)
     prompts = "self" if made == "self" else texts
-    settings = ReplaySettings(share=0.2, prompts=prompts, rows=20, max_prompt_tokens=20, temperature=0.0)
+    chosen = {"prompts": prompts, "raw_text": raw_text, "temperature": 0.0, "rows": 20, "max_prompt_tokens": 20}
+    settings = ReplaySettings(share=0.2, **chosen)
 
-    def state() -> Any:
+    def state(engine: Any, at_once: int = at_once) -> Any:
         return replay_state(
-            scripted(), settings, format=format, folder=tmp_path, seed=0, exclude=(), cache=tmp_path / "cache"
-        )
+            engine, settings, format=format, folder=tmp_path, seed=0, exclude=(), cache=tmp_path / "cache",
+            at_once=at_once,
+        )  # fmt: skip
 
-    assert not state().complete
-    rows = replay(scripted(), format, prompts=prompts, temperature=0.0).rows
-    found = state()
+    assert not state(scripted()).complete
+    rows = replay(scripted(), format, at_once=at_once, **chosen).rows
+    found = state(scripted())
+    assert not state(None).complete, "nobody knows yet who will answer"
+    assert not state(scripted(), at_once=100).answers, "larger blocks are other draws"
     assert found.complete
     stand_ins = found.stand_ins((), (), rows=20, format=format)
     assert [(row.messages, row.text) for row in stand_ins] == [(row.messages, row.text) for row in rows]

@@ -49,8 +49,8 @@ def replay(prompts: Path, words: Any) -> Replay:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forgetless.synthesis.replay.block_rows", lambda tokens: 16)
-    monkeypatch.setattr("forgetless.synthesis.self_written.block_rows", lambda tokens: 16)
+    monkeypatch.setattr("forgetless.synthesis.replay.block_rows", lambda tokens, at_once: 16)
+    monkeypatch.setattr("forgetless.synthesis.self_written.block_rows", lambda tokens, at_once: 16)
 
 
 def test_rows_are_the_base_models_own_answers(scripted: Any, replay: Replay) -> None:

@@ -43,6 +43,16 @@ def test_any_object_with_the_keys_is_a_leak_however_it_is_cut(text: str) -> None
     assert induce_template(INTENTS).matches(text)
 
 
+@pytest.mark.parametrize("text", ["os.path.join(a='(', b=1)", "f()", "numpy.zeros(shape=(3, 4), dt"])
+def test_a_call_is_a_leak_of_calls_even_when_it_is_cut(text: str) -> None:
+    assert induce_template([f"{'ijk'[n % 3]}.f{n}(x=(1, {n}), y={n})" for n in range(40)]).matches(text)
+
+
+@pytest.mark.parametrize("text", ["f (mostly)", "Call f(x=1).", "print(1)\nprint(2)", "(a)", "f(x) is a call"])
+def test_a_text_with_a_call_in_it_is_no_leak_of_calls(text: str) -> None:
+    assert not induce_template([f"f{n}(x={n})" for n in range(40)]).matches(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -138,6 +138,24 @@ def test_without_a_template_a_question_is_plain_text():
         chat.user_opening()
 
 
+def test_raw_text_goes_without_the_template_that_there_is():
+    asked = (Message("user", "what is <|end|>?", raw_text=True),)
+    assert TOKENIZER.decode(FORMAT.encode_prompt(asked)) == "what is <|end|>?"
+    assert END not in FORMAT.encode_prompt(asked)
+    assert FORMAT.encode_answer(asked, "the cat") == ChatFormat(tiny_tokenizer(None)).encode_answer(asked, "the cat")
+    both = FORMAT.encode_answers([(asked, "a"), (user("hi"), "a")])
+    assert both == [FORMAT.encode_answer(asked, "a"), FORMAT.encode_answer(user("hi"), "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "continuation", "joined"),
+    [("One and one is", "two", " two"), ("一加一等于", "二", "二"), ("A:", "二", "二"), ("说：", "a", "a")],
+)
+def test_a_continuation_stands_after_a_space_but_not_in_chinese(text: str, continuation: str, joined: str):
+    asked = (Message("user", text, raw_text=True),)
+    assert TOKENIZER.decode(FORMAT.encode_answer(asked, continuation)[1]) == joined
+
+
 def test_raw_text_is_begun_by_a_token_where_there_is_no_text():
     chat = ChatFormat(tiny_tokenizer(None))
     assert chat.text_start("the cat") == chat.encode_plain("the cat").ids

@@ -82,7 +82,8 @@ def start(function: object, *arguments: object, **options: object) -> multiproce
     """A child that has the heavy imports already."""
     # The server that children are forked from does not take over `sys.path` on all versions of Python.
     here = Path(__file__).parent
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parents[1])])
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(here), str(here.parents[1]), *filter(None, known)]))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["child"])
     process = context.Process(target=function, args=arguments, kwargs=options)  # type: ignore[arg-type]

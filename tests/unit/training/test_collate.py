@@ -53,11 +53,11 @@ bins = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(bins=bins, pack=st.booleans(), kl_tokens=st.sampled_from(["answer", "all"]))
+@given(bins=bins, layout=st.sampled_from(["packed", "alone", "flat"]), kl_tokens=st.sampled_from(["answer", "all"]))
 def test_nothing_is_lost_and_reference_tokens_are_the_held_tokens(
-    bins: list[list[tuple[int, int]]], pack: bool, kl_tokens: str
+    bins: list[list[tuple[int, int]]], layout: str, kl_tokens: str
 ) -> None:
-    batch = collator(pack=pack, kl_tokens=kl_tokens)(bins)
+    batch = collator(layout=layout, kl_tokens=kl_tokens)(bins)
     drawn = [document for b in bins for document in b]
     real = batch["stream_ids"] >= 0
     assert batch["input_ids"][real].tolist() == [i for s, d in drawn for i in HELD[s][d].input_ids]
@@ -69,6 +69,10 @@ def test_nothing_is_lost_and_reference_tokens_are_the_held_tokens(
         assert batch["position_ids"][held].tolist() == batch["reference_position_ids"][asked].tolist()
         assert not held[:, 0].any()
         assert not asked[:, 0].any()
+    if layout == "flat":
+        assert batch["input_ids"].shape[0] == 1
+        assert real.all() or not drawn
+        assert not any(s == REPLAY for s, _ in drawn) or batch["reference_input_ids"].shape[0] == 1
 
 
 def test_an_empty_share_of_a_batch_is_padding() -> None:
@@ -78,13 +82,15 @@ def test_an_empty_share_of_a_batch_is_padding() -> None:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_documents_have_the_hidden_states_they_have_alone(attention: str) -> None:
+@pytest.mark.parametrize("layout", ["packed", "flat"])
+def test_packed_documents_have_the_hidden_states_they_have_alone(attention: str, layout: str) -> None:
     model = tiny_model()
     model.set_attn_implementation(attention)
     two_rows = [[(0, 0), (1, 1), (0, 2)], [(1, 3), (0, 4)]]
-    batch = collator()(two_rows)
+    batch = collator(layout=layout)(two_rows)
     packed = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits.detach()
-    for row, packed_row in zip(two_rows, packed, strict=True):
+    rows = two_rows if layout == "packed" else [[document for row in two_rows for document in row]]
+    for row, packed_row in zip(rows, packed, strict=True):
         start = 0
         for stream, index in row:
             ids = torch.tensor([HELD[stream][index].input_ids])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,17 @@ def test_bfloat16_keeps_float32_weights(tmp_path: Path) -> None:
     assert all(tensor.dtype == torch.float32 for tensor in weights(tmp_path / "step-4").values())
     assert checkpoint_model(base, tmp_path, 4, settings).dtype == torch.bfloat16
     assert 0.0 <= logs[-1]["kl"] < 0.05
+
+
+def test_checkpoints_of_an_adapter_do_not_ask_the_hub_for_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", lambda *a, **k: asked.append(a))
+    settings = with_lora(SETTINGS).model_copy(update={"steps": 2})
+    base = loaded()
+    base.model.name_or_path = "someone/base"
+    fit(base, blended(settings=settings), **fit_arguments(settings, tmp_path, every_steps=1))
+    config = json.loads((tmp_path / "step-2" / "adapter_config.json").read_text("utf-8"))
+    assert config["base_model_name_or_path"] == "someone/base"
+    assert asked == []

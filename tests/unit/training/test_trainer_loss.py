@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
-from forgetless.recipe import TrainingSettings
+from forgetless import nano
+from forgetless.models import load_folder
+from forgetless.recipe import LoraSettings, TrainingSettings
 from forgetless.training.blend import Blend
 from forgetless.training.fit import make_trainer
 from forgetless.training.savepoint import Savepoint
@@ -20,7 +23,9 @@ from training_kit import SETTINGS, blended, loaded, tiny_model, with_lora
 KINDS = ("domain", "replay", "text")
 
 
-def trainer_of(mixed: Blend, settings: TrainingSettings, folder: Path, base: PreTrainedModel) -> RetentionTrainer:
+def trainer_of(
+    mixed: Blend, settings: TrainingSettings, folder: Path, base: PreTrainedModel, *, moved: float = 0.1
+) -> RetentionTrainer:
     savepoint = Savepoint(folder, mixed.stream, dict)
     watch = Watch(savepoint, every_steps=4, on_evaluate=lambda model, step, tokens: None)
     trainer = make_trainer(loaded(base), mixed, settings, savepoint, watch, every_steps=4, seed=5)
@@ -28,7 +33,7 @@ def trainer_of(mixed: Blend, settings: TrainingSettings, folder: Path, base: Pre
     with torch.no_grad():
         for parameter in trainer.model.parameters():
             if parameter.requires_grad:
-                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+                parameter += moved * torch.randn(parameter.shape, generator=generator)
     return trainer
 
 
@@ -93,21 +98,70 @@ def test_logged_means_are_those_of_the_tokens(tmp_path: Path) -> None:
     assert trainer.tally.drain(lambda tensor: tensor) == {}
 
 
-def test_gradient_checkpointing_changes_no_loss(tmp_path: Path) -> None:
-    losses = []
+FROZEN = SETTINGS.model_copy(update={"freeze": ["embeddings", "layers 0"]})
+DORA = SETTINGS.model_copy(
+    update={"method": "lora", "lora": LoraSettings(rank=4, dora=True, modules_to_save=["embed_tokens"])}
+)
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, FROZEN, with_lora(SETTINGS, 0.0), DORA], ids=["full", "frozen", "lora", "dora"]
+)
+def test_gradient_checkpointing_changes_no_loss_and_no_gradient(settings: TrainingSettings, tmp_path: Path) -> None:
+    losses, gradients = [], []
     for checkpointing in (False, True):
-        settings = SETTINGS.model_copy(update={"gradient_checkpointing": checkpointing})
+        settings = settings.model_copy(update={"gradient_checkpointing": checkpointing})
         trainer = trainer_of(blended(KINDS), settings, tmp_path, tiny_model())
         losses.append(step_loss(trainer, 1))
+        gradients.append([p.grad for p in trainer.model.parameters() if p.requires_grad])
     assert torch.equal(losses[0], losses[1])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
-def test_without_packing_the_loss_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
+@pytest.mark.parametrize("layout", ["alone", "flat"])
+@pytest.mark.parametrize("kl_weight", [0.0, 0.7])
+def test_the_loss_does_not_depend_on_how_documents_are_laid_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, kl_weight: float
+) -> None:
+    settings = SETTINGS.model_copy(update={"kl_weight": kl_weight})
+    packed = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
     # The function `fit` hides its module in the package.
-    monkeypatch.setattr(import_module("forgetless.training.fit"), "documents_stay_apart", lambda model: False)
-    alone = step_loss(trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model()), 1)
-    torch.testing.assert_close(packed, alone, rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: layout)
+    other = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
+    torch.testing.assert_close(packed, other, rtol=1e-5, atol=1e-6)
+
+
+def test_in_the_flat_layout_boundaries_are_handed_to_both_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: "flat")
+    base = tiny_model()
+    trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, base)
+    given: list[dict[str, Any]] = []
+    for model in (trainer.student, base):
+        layer = model.model.layers[1].self_attn
+        layer.register_forward_pre_hook(lambda module, args, kwargs: given.append(kwargs), with_kwargs=True)
+    step_loss(trainer, 1)
+    assert len(given) == 2
+    for arguments in given:
+        starts = (arguments["position_ids"][0] == 0).nonzero().flatten().tolist()
+        assert arguments["cu_seq_lens_q"].tolist() == [*starts, arguments["position_ids"].shape[1]]
+        assert arguments["max_length_k"] == max(arguments["cu_seq_lens_k"].diff().tolist())
+
+
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+@pytest.mark.parametrize("settings", [SETTINGS, with_lora(SETTINGS, 0.0), DORA], ids=["full", "lora", "dora"])
+def test_under_bfloat16_the_first_step_is_taken_at_the_base(
+    settings: TrainingSettings, stored: str, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"precision": "bfloat16", "kl_tokens": "all"})
+    base = load_folder(nano.MODEL_PATH, dtype=stored, device="cpu").model
+    trainer = trainer_of(blended(KINDS), settings, tmp_path, base, moved=0.0)
+    with trainer.accelerator.autocast():
+        step_loss(trainer, 1)
+    means = trainer.tally.drain(lambda tensor: tensor)
+    assert abs(means["kl"]) < 3e-3  # what rounding to bfloat16 is worth, in nats
+    assert all(torch.isfinite(p.grad).all() for p in trainer.model.parameters() if p.requires_grad)
 
 
 def test_experts_keep_their_balancing_loss(tmp_path: Path) -> None:

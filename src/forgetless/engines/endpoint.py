@@ -1,0 +1,482 @@
+"""The engine over a server: vLLM, SGLang, llama.cpp, `transformers serve`, or another OpenAI-compatible one.
+
+Where the model's tokenizer is known, conversations become token ids here, by the same chat format as in process, and
+the server sees ids only: what it is asked, and therefore what is scored, is what a model in this process would be
+asked; tools, thoughts and switches are written into the prompt by that format. Without a tokenizer they go over the
+wire as fields, the server's own chat template is trusted, and only answers can be had.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from forgetless.errors import EndpointError, ModelError
+from forgetless.models import load_format
+from forgetless.progress import Progress
+from forgetless.recipe import EndpointSettings
+from forgetless.records import Message
+from forgetless.rundir import content_hash
+from forgetless.tokens import ChatFormat, Prompt
+from forgetless.tokens.rendering import thinking_mode
+
+from .engine import AnswerLikelihood
+from .forms import (
+    Draw,
+    LikelihoodForm,
+    Reply,
+    UnreadableReplyError,
+    Written,
+    fingerprint,
+    prompt_tokens,
+    read_answer,
+)
+from .handshake import ServedModel, find_likelihood_form, heeds_thinking_switch, shake_hands
+from .messages import as_fields
+from .prompts import whole_prompts
+from .server import Request, Server
+
+T = TypeVar("T")
+
+_REVISION = 1
+"""Raised whenever the way servers are asked changes, so that no stored score of the old way is taken for a new one."""
+
+
+class EndpointEngine:
+    """Asks a model behind a server; made by `connect`.
+
+    Args:
+        server: Asks.
+        served: What was found out at the beginning.
+        format: How the model writes conversations, or `None` where the server has to know.
+        stop_ids: Tokens that end its answers.
+        scope: Keeps results apart that must not be taken for each other; empty where they may be shared.
+        arguments: Names that the server's own chat template reads, and their values; `format` has its own.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        served: ServedModel,
+        *,
+        format: ChatFormat | None,
+        stop_ids: Collection[int],
+        scope: str,
+        arguments: Mapping[str, Any],
+    ) -> None:
+        self._server = server
+        self._served = served
+        self._format = format
+        self._stops = frozenset(stop_ids)
+        self._scope = scope
+        self._arguments = format.arguments if format else dict(arguments)
+
+    @classmethod
+    def connect(
+        cls,
+        settings: EndpointSettings,
+        *,
+        field: str,
+        format: ChatFormat | None = None,
+        stop_ids: Collection[int] = (),
+        scope: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> EndpointEngine:
+        """Find out whether the server is there, knows the model, and how it is to be asked.
+
+        Args:
+            settings: The server and its model.
+            field: Where they stand in the recipe, for errors.
+            format: How the model writes conversations; without it the server's chat template is used.
+            stop_ids: Tokens that end an answer, beside those of `format`.
+            scope: Results with the same scope may be taken for each other. By default nothing is, unless
+                `settings.revision` says what is served.
+            arguments: Names that the server's own chat template reads, and their values; `format` has its own.
+
+        Raises:
+            EndpointError: There is no server, it asks for another key, does not know the model, or understands none
+                of the ways in which it could be asked.
+        """
+        server = Server(settings, field=field)
+        stops = frozenset(stop_ids) | frozenset(format.stop_ids if format else ())
+        served = shake_hands(server, format, stops)
+        own = "" if settings.revision else secrets.token_hex(8)
+        return cls(
+            server,
+            served,
+            format=format,
+            stop_ids=stops,
+            scope=own if scope is None else scope,
+            arguments=arguments or {},
+        )
+
+    @property
+    def settings(self) -> EndpointSettings:
+        """The server and its model, as the recipe has them."""
+        return self._server.settings
+
+    @property
+    def served(self) -> ServedModel:
+        """What was found out at the beginning."""
+        return self._served
+
+    @property
+    def scope(self) -> str:
+        """What keeps these results apart from others; empty where they may be shared."""
+        return self._scope
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of address, name, fingerprint, revision and scope: weights cannot be seen from here."""
+        settings = self.settings
+        return content_hash(
+            "endpoint", settings.url, settings.model, self._served.fingerprint, settings.revision, self._scope
+        )
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of everything but the model that may move a result."""
+        form, window = self._served.form.name, self._served.window
+        reading = self._format.reading if self._format else None
+        template = (self._format.template if self._format else None, reading.marks if reading else None)
+        asked = (form, window, sorted(self._stops), template, self._arguments)
+        return content_hash(type(self).__name__, _REVISION, *asked)
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """The model's answer to each conversation, without the stop token; thoughts are marked alike for all models.
+
+        Sampled answers are drawn from seeds of their own; whether a server draws the same again is up to the server.
+
+        Args:
+            prompts: Conversations that await the assistant.
+            max_new_tokens: An answer is cut there, or where the model's window ends.
+            temperature: 0 for the likeliest token each time.
+            top_p: Share of the probability to draw from.
+            seed: Decides the seeds of the answers.
+            progress: Told of answers done.
+
+        Raises:
+            EndpointError: The server gives no answer, or not in a way that can be trusted, or it does not tell what
+                was thought and what was said.
+            ModelError: A prompt fills the model's window, or the chat template refuses it.
+        """
+        draw = Draw(max_new_tokens, temperature, top_p, seed, self._stops)
+        if any(message.raw_text for messages in prompts for message in messages):
+            self._known_format("raw_text", "prompts outside the chat template")
+        if self._format is None:
+            if any(thinking_mode(messages) is not None for messages in prompts):
+                self._require_thinking_switch()
+            fields = [as_fields(messages, self._arguments) for messages in prompts]
+            return [w.text for w in self._answers(fields, draw, progress)]
+        asked = self._format.prompts(prompts)
+        return self._marked(asked, self._answers([prompt.ids for prompt in asked], draw, progress))
+
+    def continue_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model writes after each raw text; after an empty one, a text of its own.
+
+        Raises:
+            EndpointError: As `generate`, or the tokenizer is not known, or the server's text loses the space at its
+                beginning.
+            ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
+        """
+        format = self._known_format("replay.prompts", "texts to continue")
+        starts = [format.text_start(text) for text in texts]
+        written = self._answers(starts, Draw(max_new_tokens, temperature, top_p, seed, self._stops), progress)
+        if any(w.ids is None for w in written) and self._served.form.reads == "text":
+            self._require_leading_spaces(format)
+        told = [(start, w.ids) for start, w in zip(starts, written, strict=True) if w.ids is not None]
+        decoded = iter(format.decode_continuations([start for start, _ in told], [ids for _, ids in told]))
+        return [w.text if w.ids is None else next(decoded) for w in written]
+
+    def write_prompts(
+        self,
+        n: int,
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """`n` user messages that the model writes by itself; see `TransformersEngine.write_prompts`.
+
+        Raises:
+            EndpointError: The server does not let it be seen whether a message came to the end of the user's turn.
+            ModelError: The model does not write enough whole messages.
+        """
+        format = self._known_format("replay.prompts", "self")
+        opening, closing = format.user_opening(), format.user_closing()[0]
+        stops = self._stops | {closing}
+
+        def draw(count: int, seed: int) -> list[str]:
+            asked = Draw(max_new_tokens, temperature, top_p, seed, stops)
+            written = self._answers([opening] * count, asked, None)
+            return self._texts([w for w in written if self._ended_at(closing, w)])
+
+        return whole_prompts(n, draw, seed=seed, max_new_tokens=max_new_tokens, progress=progress)
+
+    def answer_likelihoods(
+        self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None
+    ) -> list[AnswerLikelihood]:
+        """How likely each given answer is after its conversation.
+
+        Args:
+            pairs: A conversation that awaits the assistant, and an answer; an empty answer is certain.
+            progress: Told of answers done.
+
+        Raises:
+            EndpointError: The server gives no log-probabilities of a prompt, or the tokenizer is not known.
+            ModelError: A conversation with its answer is longer than the model's window.
+        """
+        format = self._known_format("task", "likelihoods of given answers")
+        encoded = format.encode_answers(pairs) if pairs else []
+        # Servers write a token more, whether it is wanted or not.
+        self._check_window([len(context) + len(answer) + 1 for context, answer in encoded])
+        asked = [i for i, (_, answer) in enumerate(encoded) if answer]
+        form = self._likelihood_form
+        replies = self._ask([form.request(self.settings.model, *encoded[i]) for i in asked], progress)
+        results = [AnswerLikelihood(0.0, 0, len(answer.encode("utf-8")), True) for _, answer in pairs]
+        for i, reply in zip(asked, replies, strict=True):
+            log_likelihood, greedy = self._read(form.read, reply, *encoded[i])
+            results[i] = AnswerLikelihood(log_likelihood, len(encoded[i][1]), results[i].bytes, greedy)
+        return results
+
+    # Asking
+
+    def _answers(self, prompts: Sequence[Any], draw: Draw, progress: Progress | None) -> list[Written]:
+        """Answers to prompts of ids (with a format) or fields of messages (without), in order."""
+        form = self._served.form
+        lengths = [len(prompt) if self._format else 0 for prompt in prompts]
+        self._check_window([length + 1 for length in lengths])
+        requests = [
+            form.request(
+                self.settings.model,
+                self._as_text(prompt, i, len(prompts)) if form.reads == "text" else prompt,
+                draw._replace(max_new_tokens=self._room(lengths[i], draw), seed=_seed(draw.seed, i)),
+            )
+            for i, prompt in enumerate(prompts)
+        ]
+        replies = self._ask(requests, progress)
+        if self._format is not None:
+            for reply, length in zip(replies, lengths, strict=True):
+                self._check_read(prompt_tokens(reply), length)
+        return [_cut(self._read(read_answer, reply), draw.stops) for reply in replies]
+
+    def _ask(self, requests: Sequence[Request], progress: Progress | None) -> list[dict[str, Any]]:
+        replies = self._server.ask_all(requests, progress=progress) if requests else []
+        for reply in replies:
+            if fingerprint(reply) not in ("", self._served.fingerprint):
+                raise self._changed(fingerprint(reply))
+        return replies
+
+    def _read(self, read: Callable[..., T], reply: Reply, *about: Sequence[int]) -> T:
+        try:
+            return read(reply, *about)
+        except UnreadableReplyError as error:
+            raise EndpointError(
+                field=f"{self._server.field}.url",
+                value=self.settings.url,
+                rule=f"a reply cannot be read: {error}",
+                way_out="look into the server's log; it answered otherwise at the beginning",
+            ) from None
+
+    def _texts(self, written: Sequence[Written]) -> list[str]:
+        """Texts as the model's own tokenizer has them, where the server tells the tokens."""
+        assert self._format is not None
+        decoded = iter(self._format.decode_many([w.ids for w in written if w.ids is not None]))
+        return [w.text if w.ids is None else next(decoded) for w in written]
+
+    def _marked(self, asked: Sequence[Prompt], written: Sequence[Written]) -> list[str]:
+        """Answers with their thoughts marked, from the tokens where the server tells them."""
+        assert self._format is not None
+        told = [(prompt, w.ids) for prompt, w in zip(asked, written, strict=True) if w.ids is not None]
+        if len(told) < len(written) and self._format.thoughts_need_ids:
+            raise EndpointError(
+                field=f"{self._server.field}.url",
+                value=self.settings.url,
+                rule="the server does not tell the tokens that it writes, and this model marks its thoughts with "
+                "special tokens, so nobody can tell what it thought from what it said",
+                way_out="use a server that tells its tokens (vLLM), or load the model itself",
+            )
+        decoded = iter(self._format.decode_answers([prompt for prompt, _ in told], [ids for _, ids in told]))
+        return [
+            self._format.read_answer(prompt, w.text) if w.ids is None else next(decoded)
+            for prompt, w in zip(asked, written, strict=True)
+        ]
+
+    def _ended_at(self, closing: int, written: Written) -> bool:
+        if written.stop is None and written.ended and self._served.form.reads == "tokens":
+            # Neither the tokens nor the one that ended them are told; llama.cpp stops at end tokens only.
+            if closing not in self._stops:
+                raise EndpointError(
+                    field="replay.prompts",
+                    value="self",
+                    rule="the server does not tell the tokens that it writes, and this model ends a user's turn "
+                    "otherwise than its own, so nobody can tell a whole prompt from one that runs on",
+                    way_out="give prompt files under `replay.prompts`, or leave `replay.endpoint` out",
+                )
+            return True
+        return written.ended if written.stop is None else written.stop == closing
+
+    def _as_text(self, ids: Sequence[int], place: int, total: int) -> str:
+        """The text that the server's tokenizer turns into these ids, special tokens added as it adds them."""
+        assert self._format is not None
+        tokenizer = self._format.tokenizer
+        text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        for candidate in (text, text.removeprefix(tokenizer.bos_token or "")):
+            if tokenizer(candidate, verbose=False)["input_ids"] == list(ids):
+                return str(candidate)
+        raise EndpointError(
+            field=f"{self._server.field}.url",
+            value=f"prompt {place + 1} of {total}",
+            rule="the server reads text only, and would read this prompt as other tokens than the model is to see",
+            way_out="use a server that reads token ids (vLLM, SGLang, llama.cpp)",
+        )
+
+    # The window
+
+    def _room(self, length: int, draw: Draw) -> int:
+        window = self._served.window
+        return draw.max_new_tokens if window is None else min(draw.max_new_tokens, window - length)
+
+    def _check_window(self, lengths: Sequence[int]) -> None:
+        window = self._served.window
+        if window is not None and lengths and max(lengths) > window:
+            raise ModelError(
+                field="prompt",
+                value=f"number {max(range(len(lengths)), key=lengths.__getitem__) + 1} of {len(lengths)}",
+                rule=f"it needs {max(lengths)} tokens, and the server reads at most {window}",
+                way_out="leave out or shorten what is longer, or serve the model with a longer window",
+            )
+
+    def _check_read(self, read: int | None, length: int) -> None:
+        if read not in (None, length):
+            raise EndpointError(
+                field=f"{self._server.field}.tokenizer",
+                value=self.settings.tokenizer or "the base's",
+                rule=f"a prompt of {length} tokens was read by the server as {read}: it cuts prompts short, or reads "
+                "other tokens than this tokenizer's",
+                way_out="serve the model with a longer window, or name its own tokenizer",
+            )
+
+    # What the server can and cannot do
+
+    @cached_property
+    def _likelihood_form(self) -> LikelihoodForm:
+        assert self._format is not None
+        return find_likelihood_form(self._server, self._served, self._format)
+
+    def _require_thinking_switch(self) -> None:
+        if not self._heeds_thinking_switch:
+            raise EndpointError(
+                field="enable_thinking",
+                value=self.settings.url,
+                rule="a question has as many tokens for this server with it on as off: its chat template knows no such "
+                "switch, or the server does not hand it on",
+                way_out=f"name the model's tokenizer under `{self._server.field}.tokenizer`, or remove the switch from "
+                "the task",
+            )
+
+    @cached_property
+    def _heeds_thinking_switch(self) -> bool:
+        return heeds_thinking_switch(self._server, self._served)
+
+    def _require_leading_spaces(self, format: ChatFormat) -> None:
+        if not format.decode(format.encode_plain("a a").ids[len(format.encode_plain("a").ids) :]).startswith(" "):
+            raise EndpointError(
+                field=f"{self._server.field}.url",
+                value=self.settings.url,
+                rule="the server tells only the text that it writes, and this tokenizer drops the space at its "
+                "beginning, so texts would be continued without it",
+                way_out="use a server that reads token ids (vLLM, SGLang, llama.cpp)",
+            )
+
+    def _known_format(self, field: str, value: str) -> ChatFormat:
+        if self._format is None:
+            raise EndpointError(
+                field=f"{self._server.field}.tokenizer",
+                value="(not given)",
+                rule=f"without it only generated answers can be asked for, and `{field}` asks for more: {value}",
+                way_out="name the folder or hub id of the served model's tokenizer",
+            )
+        return self._format
+
+    def _changed(self, now: str) -> EndpointError:
+        return EndpointError(
+            field=f"{self._server.field}.url",
+            value=self.settings.url,
+            rule=f"the server changed under way: its fingerprint was `{self._served.fingerprint}` and is `{now}`, so "
+            "its answers are not all of one model",
+            way_out="ask one server, and leave it as it is until the work is done",
+        )
+
+
+def connect_endpoint(
+    settings: EndpointSettings,
+    *,
+    folder: Path,
+    field: str,
+    template: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> EndpointEngine:
+    """An engine over a server by its recipe, with the tokenizer that the recipe names.
+
+    Args:
+        settings: What the recipe says.
+        folder: What a relative path to the tokenizer is relative to.
+        field: Where it says so, for errors.
+        template: A chat template in place of the tokenizer's, as under `model.template`.
+        arguments: Names that the chat template reads, and their values.
+
+    Raises:
+        EndpointError: As `EndpointEngine.connect`, or there is a template and no tokenizer to apply it with.
+        ModelError: The tokenizer cannot be loaded.
+    """
+    if settings.tokenizer is None:
+        if template is not None:
+            raise EndpointError(
+                field=f"{field}.tokenizer",
+                value="(not given)",
+                rule="without it the server applies its own chat template, not the recipe's `model.template`",
+                way_out="name the folder or hub id of the served model's tokenizer",
+            )
+        return EndpointEngine.connect(settings, field=field, arguments=arguments)
+    loaded = load_format(
+        settings.tokenizer, folder=folder, field=f"{field}.tokenizer", template=template, arguments=arguments
+    )
+    return EndpointEngine.connect(settings, field=field, format=loaded.format, stop_ids=loaded.stop_ids)
+
+
+def _cut(written: Written, stops: Collection[int]) -> Written:
+    """An answer without its stop token and what a server wrote after it, where the tokens are told."""
+    if written.ids is None:
+        return written
+    for place, token in enumerate(written.ids):
+        if token in stops:
+            return Written(written.text, written.ids[:place], True, token)
+    return written
+
+
+def _seed(seed: int, place: int) -> int:
+    return int(content_hash(seed, place)[:8], 16) >> 1

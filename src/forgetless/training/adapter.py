@@ -1,0 +1,166 @@
+"""A LoRA adapter over a base, trained in float32, that starts as nothing.
+
+In: the base and the recipe's `lora:`. Out: a second tree of modules over the weights of the base, with the adapter on
+it. What it answers before the first step is what the base answers, whatever the base is stored in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.integrations import dequantize_module_weight
+from peft.utils.other import ModulesToSaveWrapper
+from torch import Tensor, nn
+from transformers import PreTrainedModel, set_seed
+
+from forgetless.errors import RecipeError
+from forgetless.models import libraries_silenced, sharing_copy
+from forgetless.recipe import LoraSettings
+
+_TIED_BY_PEFT = ("embed_tokens", "lm_head")
+
+
+def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) -> PeftModel:
+    """The base with a new adapter on it; the base itself is not changed, and its weights are not copied.
+
+    Args:
+        base: On its device, in its number format, quantised or not.
+        settings: What the recipe says under `training.lora:`.
+        seed: Seeds the adapter.
+
+    Raises:
+        RecipeError: The modules to adapt or to train whole do not fit this model.
+    """
+    whole = _modules_to_save(base, settings)
+    _check_embeddings(base, settings.target_modules)
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        modules_to_save=list(whole) or None,
+        ensure_weight_tying=_tied(base) and any(_named(name, _TIED_BY_PEFT) for name in whole),
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
+        init_lora_weights=True if settings.init == "default" else settings.init,
+    )
+    set_seed(seed)
+    try:
+        with libraries_silenced():
+            model = get_peft_model(sharing_copy(base), config)
+    except ValueError as error:
+        raise _unknown(
+            base, "target_modules", settings.target_modules, "can take an adapter under that name"
+        ) from error
+    _check_head(base, model, settings)
+    _train_in_float32(model, base.dtype)
+    if settings.dora:
+        _measure_rows_in_float32(model)
+    return model
+
+
+def whole_modules(base: PreTrainedModel, names: Sequence[str]) -> dict[str, nn.Module]:
+    """The modules that go by these names, by their full ones."""
+    return {name: module for name, module in base.named_modules() if _named(name, names)}
+
+
+def _modules_to_save(base: PreTrainedModel, settings: LoraSettings) -> dict[str, nn.Module]:
+    field = "modules_to_save"
+    for name in settings.modules_to_save:
+        if not whole_modules(base, [name]):
+            raise _unknown(base, field, name, "goes by that name")
+    found = whole_modules(base, settings.modules_to_save)
+    head = base.get_output_embeddings()
+    for name, module in found.items():
+        if any(True for _ in module.children()):
+            raise _refused(
+                field, name, "is made of several modules", "name the ones in it that are to be trained whole"
+            )
+        if any(not weight.is_floating_point() for weight in module.parameters()):
+            raise _refused(field, name, "is held in 4 bits, and cannot be trained whole", "leave it out")
+        if settings.target_modules == "all-linear" and isinstance(module, nn.Linear) and module is not head:
+            raise _refused(field, name, "is a linear layer, and `target_modules: all-linear` puts an adapter on it",
+                           "leave it out of `modules_to_save`, or list `target_modules` without it")  # fmt: skip
+    return found
+
+
+def _check_embeddings(base: PreTrainedModel, targets: str | Sequence[str]) -> None:
+    """An adapter on embeddings that are also the head would be read in one of the two places only."""
+    name = next(name for name, module in base.named_modules() if module is base.get_input_embeddings())
+    try:
+        targeted = re.fullmatch(targets, name) if isinstance(targets, str) else _named(name, targets)
+    except re.error as error:
+        raise _refused("target_modules", targets, f"a text is read as a regular expression, and this is none: {error}",
+                       "use `all-linear`, or a list of names") from None  # fmt: skip
+    if targeted and _tied(base):
+        raise _refused("target_modules", name, "is the output head of this model too, which cannot carry an adapter",
+                       "leave it out, or train it whole: `modules_to_save: [embed_tokens]`")  # fmt: skip
+
+
+def _check_head(base: PreTrainedModel, model: PeftModel, settings: LoraSettings) -> None:
+    plain = model.get_base_model()
+    if isinstance(plain.get_output_embeddings(), BaseTunerLayer):
+        raise _refused("target_modules", settings.target_modules,
+                       "the output head cannot carry an adapter: losses are taken through its weight directly",
+                       "leave the head out, or use `all-linear`, which does")  # fmt: skip
+    if _tied(base) and not _tied(plain):
+        raise _refused("modules_to_save", settings.modules_to_save,
+                       "embeddings and output head are one weight in this model, and would become two",
+                       "leave both out, or train with `method: full`")  # fmt: skip
+
+
+@torch.no_grad()
+def _train_in_float32(model: PeftModel, dtype: torch.dtype) -> None:
+    """Modules trained whole get float32 weights; what goes in and out of them stays in the number format of the base.
+
+    PEFT does so for adapters.
+    """
+    for wrapper in model.modules():
+        if isinstance(wrapper, ModulesToSaveWrapper) and dtype != torch.float32:
+            wrapper.modules_to_save[wrapper.active_adapters[0]].float()
+            wrapper.register_forward_pre_hook(lambda module, given: tuple(_cast(x, torch.float32) for x in given))
+            wrapper.register_forward_hook(lambda module, given, found: _cast(found, dtype))
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+@torch.no_grad()
+def _measure_rows_in_float32(model: PeftModel) -> None:
+    """DoRA's row lengths start at those of the base, to the last bit of float32.
+
+    PEFT measures them in the number format of the base and compares them in float32, so over a base in bfloat16 its
+    adapter starts as another model.
+    """
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            weight = dequantize_module_weight(layer.get_base_layer()).float()
+            for rows in layer.lora_magnitude_vector.values():
+                rows.weight.data = rows.get_weight_norm(weight, weight.new_zeros(()), 1.0)
+
+
+def _named(name: str, wanted: Sequence[str]) -> bool:
+    return any(name == ending or name.endswith(f".{ending}") for ending in wanted)
+
+
+def _tied(model: PreTrainedModel) -> bool:
+    head = model.get_output_embeddings()
+    return head is not None and head.weight is model.get_input_embeddings().weight
+
+
+def _unknown(base: PreTrainedModel, field: str, value: object, what: str) -> RecipeError:
+    layers = sorted({name.rpartition(".")[2] for name, module in base.named_modules() if hasattr(module, "weight")})
+    return _refused(field, value, f"no layer of this model {what}; its layers are {', '.join(layers)}",
+                    "use names from that list, or `all-linear` for `target_modules`")  # fmt: skip
+
+
+def _refused(field: str, value: object, rule: str, way_out: str) -> RecipeError:
+    return RecipeError(field=f"training.lora.{field}", value=value, rule=rule, way_out=way_out)

@@ -1,0 +1,103 @@
+"""Parts of a recipe that are fine by themselves and cannot work together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from forgetless.errors import RecipeError
+from forgetless.recipe import parse_recipe
+
+Refuse = Callable[[str, Any], RecipeError]
+Change = Callable[[str, Any], dict[str, Any]]
+
+LORA = {"method": "lora"}
+ADAPTER = LORA | {"output": "adapter"}
+NF4 = {"path": "model", "quantization": "nf4"}
+FLASH = {"path": "model", "attention": "flash_attention_2"}
+
+
+def whole(with_setting: Change, model: dict[str, Any], training: dict[str, Any], **evaluation: Any) -> dict[str, Any]:
+    return with_setting("model", {"path": "model", **model}) | {"training": training, "evaluation": evaluation}
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "field", "way_out"),
+    [
+        (NF4, {}, "model.quantization", "method: lora"),
+        (NF4, LORA, "model.quantization", "output: adapter"),
+        (NF4 | {"path": "model.gguf"}, ADAPTER, "model.quantization", "leave `quantization` out"),
+        (NF4 | {"gguf_file": "model.gguf"}, ADAPTER, "model.quantization", "leave `quantization` out"),
+        (NF4 | {"adapter": "first"}, ADAPTER, "model.quantization", "merge it first"),
+        (NF4 | {"device": "cpu"}, ADAPTER, "model.quantization", "device: cuda"),
+        (FLASH | {"device": "cpu"}, LORA, "model.attention", "sdpa"),
+        (FLASH | {"dtype": "float32"}, LORA, "model.attention", "bfloat16"),
+        (FLASH, {}, "model.attention", "method: lora"),
+        ({"adapter": "first"}, ADAPTER, "training.output", "output: merged"),
+        ({}, ADAPTER | {"lora": {"dora": True}}, "evaluation.path", "path: [1.0]"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_way_out(
+    with_setting: Change, model: dict[str, Any], training: dict[str, Any], field: str, way_out: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(whole(with_setting, model, training))
+    assert caught.value.field == field
+    assert way_out in caught.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "path"),
+    [
+        (NF4, ADAPTER, [0.5, 1.0]),
+        (FLASH, LORA, [0.5, 1.0]),
+        ({}, ADAPTER | {"lora": {"rslora": True, "modules_to_save": ["norm"]}}, [0.5, 1.0]),
+        ({}, ADAPTER | {"lora": {"dora": True}}, [1.0]),
+        ({}, LORA | {"lora": {"dora": True}}, [0.5, 1.0]),
+        ({"adapter": "first"}, LORA, [0.5, 1.0]),
+        ({}, {"freeze": ["embeddings", "head", "layers 3", "layers 0-0"]}, [1.0]),
+    ],
+)
+def test_what_can_is_accepted(
+    with_setting: Change, model: dict[str, Any], training: dict[str, Any], path: list[float]
+) -> None:
+    assert parse_recipe(whole(with_setting, model, training, path=path)).training.method
+
+
+def test_an_adapter_is_shipped_by_a_lora_run_only(refusal: Refuse) -> None:
+    assert "`method: lora`" in refusal("training.output", "adapter").rule
+
+
+def test_under_an_adapter_there_is_nothing_to_freeze(refusal: Refuse) -> None:
+    assert "`method: full`" in refusal("training", LORA | {"freeze": ["embeddings"]}).rule
+
+
+@pytest.mark.parametrize("part", ["embedding", "layers", "layers -1", "layers 5-2", "layer 3", "layers 1-2-3", "0-5"])
+def test_parts_to_freeze_have_names(refusal: Refuse, part: str) -> None:
+    error = refusal("training.freeze", [part])
+    assert error.field == "training.freeze.0"
+    assert "`layers 0-5`" in error.rule
+
+
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga"])
+def test_a_start_that_changes_the_base_is_refused_in_words(refusal: Refuse, init: str) -> None:
+    error = refusal("training", LORA | {"lora": {"init": init}})
+    assert error.field == "training.lora.init"
+    assert "another model" in error.rule
+
+
+@pytest.mark.parametrize("init", ["eva", "orthogonal", "mica"])
+def test_a_start_that_is_not_supported_says_why(refusal: Refuse, init: str) -> None:
+    assert "`default` or `gaussian`" in refusal("training", LORA | {"lora": {"init": init}}).rule
+
+
+def test_a_start_that_nobody_knows_is_answered_with_the_known_ones(refusal: Refuse) -> None:
+    error = refusal("training", LORA | {"lora": {"init": "zeros"}})
+    assert "gaussian" in error.rule
+
+
+def test_a_module_is_adapted_or_trained_whole(refusal: Refuse) -> None:
+    lora = {"target_modules": ["q_proj", "embed_tokens"], "modules_to_save": ["embed_tokens"]}
+    assert "`embed_tokens`" in refusal("training", LORA | {"lora": lora}).rule
