@@ -29,7 +29,7 @@ def compare(
 ) -> None:
     """Judge what a finished fine-tune kept and what it dropped.
 
-    Exit code: 0 all kept, 1 something dropped, 3 something undecided.
+    Exit code: 0 all kept, 1 something dropped, 3 something undecided or nothing kept.
     """
     from forgetless.cli.console import err, narrator, results_console, write_json
     from forgetless.recipe import load_comparison

@@ -18,7 +18,8 @@ def train(
 ) -> None:
     """Fine-tune by a recipe under the guard, certify what was saved, write the report.
 
-    The exit code speaks of the model that the recipe ships: 0 kept, 1 something dropped, 3 undecided.
+    The exit code speaks of the model that the recipe ships: 0 all kept, 1 something dropped, 3 something undecided or
+    nothing kept.
     """
     from forgetless.cli.console import narrator, results_console, write_json
     from forgetless.recipe import load_recipe

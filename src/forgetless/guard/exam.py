@@ -40,6 +40,13 @@ class Exam:
         parts = [t.items(part, seed=seed) for t in self.tasks.values() if not t.fresh for part in ("dev", "test")]
         return frozenset(prompt_key(item.messages) for items in parts for item in items)
 
+    def fixed_questions(self, seed: int) -> list[list[str]]:
+        """What each fixed task asks, in the words of its last user turns, to be looked for in raw text."""
+        tasks = [self.domain, *(c.task for c in self.capabilities)]
+        asked = [[*t.items("dev", seed=seed), *t.items("test", seed=seed)] for t in tasks if not t.fresh]
+        turns = [[[m.content for m in item.messages if m.role == "user"] for item in items] for items in asked]
+        return [[said[-1] for said in items if said] for items in turns]
+
 
 def rehearse(exam: Exam, engine: TransformersEngine, *, seed: int) -> None:
     """Make sure that every question of the fixed tasks can be asked, and of fresh tasks one of each part.

@@ -14,11 +14,10 @@ from .load import LoadedFormat, LoadedModel, load_folder, load_format, load_mode
 from .look import ModelLook, look_at_model
 from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
-from .save import plain_model, save_adapter, save_model, write_adapter
+from .save import plain_model, save_model, write_adapter
 from .shipped import load_finished, save_and_reload
 from .silence import libraries_silenced
 from .tensors import sharing_copy
-from .weights import load_weights_only, save_weights_only
 
 __all__ = [
     "FLASH",
@@ -37,15 +36,12 @@ __all__ = [
     "load_folder",
     "load_format",
     "load_model",
-    "load_weights_only",
     "look_at_model",
     "model_hash",
     "path_between",
     "plain_model",
-    "save_adapter",
     "save_and_reload",
     "save_model",
-    "save_weights_only",
     "sharing_copy",
     "stop_ids_of",
     "weights_hash",

@@ -55,23 +55,6 @@ def save_model(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenize
     return hash_folder(folder)
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Saves only the adapter, as PEFT does.
-
-    Raises:
-        ModelError: The model carries no adapter.
-        RunFolderError: The disk is full or the folder cannot be written.
-    """
-    if not isinstance(model, PeftModel):
-        raise ModelError(
-            field="training.method",
-            value=type(model).__name__,
-            rule="the model carries no adapter that could be saved",
-            way_out="save the whole model, or train with `method: lora`",
-        )
-    replace_folder(folder, lambda temporary: write_adapter(model, temporary))
-
-
 def write_adapter(model: PeftModel, folder: Path) -> None:
     """Writes the files of an adapter, without the empty model card that PEFT would add."""
     # Embeddings that were trained stand in the adapter anyway; looking for others would ask the hub.

@@ -84,10 +84,13 @@ class ModelSettings(Settings):
 
 
 class RowTemplate(Settings):
-    """A conversation written over the columns of a file: `{column}` is replaced by its value."""
+    """A conversation written over the columns of a file: `{column}` is replaced by its value.
+
+    Rows to train on need a `completion`; the base answers replay prompts itself.
+    """
 
     prompt: str
-    completion: str
+    completion: str | None = None
     system: str | None = None
 
 
@@ -148,6 +151,12 @@ class SourceSettings(FileSettings):
 
     kind: Literal["domain", "general", "text"]
     share: Share
+
+    @model_validator(mode="after")
+    def _a_template_has_an_answer_to_train_on(self) -> Self:
+        if self.template is not None and self.template.completion is None:
+            raise ValueError("`template:` needs a `completion`, for that is what is trained")
+        return self
 
 
 def _only_an_address(url: str) -> str:
@@ -377,14 +386,24 @@ class HeldOutTask(Settings):
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 128
     max_items: Annotated[Whole, Field(ge=1)] | None = None
 
+    @model_validator(mode="after")
+    def _a_length_goes_with_an_answer(self) -> Self:
+        default = HeldOutTask.model_fields["max_new_tokens"].default
+        if self.score == "answer_probability" and self.max_new_tokens != default:
+            raise ValueError("`max_new_tokens:` is not read with `score: answer_probability`, which writes no answer")
+        return self
+
 
 class ProceduralTask(Settings):
-    """Fresh items from a generator at every evaluation, answered greedily and matched exactly (`nano/sorting`)."""
+    """Fresh items from a generator at every evaluation, answered greedily and matched exactly (`nano/sorting`).
+
+    An evaluation draws `evaluation.dev_items` of them, or `dev_items` where that is less.
+    """
 
     type: Literal["procedural"]
     generator: str
     items: Annotated[Whole, Field(ge=2)] = 3000
-    dev_items: Annotated[Whole, Field(ge=2)] = 200
+    dev_items: Annotated[Whole, Field(ge=2)] | None = None
     max_new_tokens: Annotated[Whole, Field(ge=1)] = 16
 
 

@@ -1,8 +1,9 @@
 """From a run folder to a `View`.
 
 The folder's files go in: `recipe.yaml`, `manifest.json`, `events.jsonl`, `certificate.json`, `rejects.jsonl`. Each may
-be missing. An event of an unknown kind, or an unknown field of a known one, is passed over, so a page can be made of a
-run by a newer version. The events that are read:
+be missing. An event of an unknown kind, an unknown field of a known one, and an evaluation, a share or a step of the
+path that lacks what this version needs are passed over, so a page can be made of a run by a newer version. The events
+that are read:
 
     source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
     mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
@@ -19,6 +20,7 @@ run by a newer version. The events that are read:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +83,7 @@ def build_view(folder: Path) -> View:
         mixture=_mixture(events),
         replay=_replay(events),
         logs=_by_step(_some(LogPoint, e) for e in _of(events, "log") if "step" in e),
-        evaluations=_by_step(from_json(Evaluation, e) for e in _of(events, "evaluation")),
+        evaluations=_by_step(_records(Evaluation, _of(events, "evaluation"))),
         alarms=tuple(_moment(e, "message") for e in _of(events, "alarm")),
         stop=_last_moment(events, "stop"),
         chosen=_last_moment(events, "chosen"),
@@ -105,6 +107,12 @@ def _some(kind: type[T], data: Event) -> T:
     return kind(**{k: v for k, v in _fields_of(kind, data).items() if v is not None})
 
 
+def _records(kind: type[T], data: Sequence[Event]) -> Iterator[T]:
+    for fields in data:
+        with contextlib.suppress(TypeError, ValueError, AttributeError):
+            yield from_json(kind, fields)
+
+
 def _by_step(points: Iterator[T]) -> tuple[T, ...]:
     """In step order, the latest telling of each step: a resumed run may live through a step again."""
     latest = {point.step: point for point in points}  # type: ignore[attr-defined]
@@ -121,7 +129,7 @@ def _last_moment(events: Sequence[Event], kind: str) -> Moment | None:
 
 def _mixture(events: Sequence[Event]) -> MixtureView | None:
     for event in reversed(_of(events, "mixture")):
-        shares = tuple(from_json(MixtureShare, s) for s in event.get("shares", ()))
+        shares = tuple(_records(MixtureShare, event.get("shares", ())))
         return dataclasses.replace(_some(MixtureView, event), shares=shares)
     return None
 
@@ -135,8 +143,9 @@ def _replay(events: Sequence[Event]) -> ReplayView | None:
 
 
 def _path(events: Sequence[Event]) -> tuple[PathStep, ...]:
-    steps = [from_json(PathStep, e) for e in _of(events, "path")]
-    return tuple(sorted({step.a: step for step in steps}.values(), key=lambda step: step.a))
+    return tuple(
+        sorted({step.a: step for step in _records(PathStep, _of(events, "path"))}.values(), key=lambda step: step.a)
+    )
 
 
 def _certificate(folder: Path) -> Certificate | None:

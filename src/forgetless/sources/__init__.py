@@ -4,21 +4,24 @@ from forgetless.sources.files import resolve_files
 from forgetless.sources.formats import detect_format
 from forgetless.sources.load import LoadedSource, load_source, write_rejects
 from forgetless.sources.overlap import SPACELESS, prompt_key, remove_items
+from forgetless.sources.quotes import Quotes
 from forgetless.sources.readers import read_records
 from forgetless.sources.record import Record, Reject, preview
 from forgetless.sources.shapes import detect_shape, row_from_record
 from forgetless.sources.streams import record_streams
-from forgetless.sources.templates import columns_used, fill
+from forgetless.sources.templates import columns_used, fill, is_text
 
 __all__ = [
     "SPACELESS",
     "LoadedSource",
+    "Quotes",
     "Record",
     "Reject",
     "columns_used",
     "detect_format",
     "detect_shape",
     "fill",
+    "is_text",
     "load_source",
     "preview",
     "prompt_key",

@@ -1,4 +1,4 @@
-"""CSV in, records out: a header or given column names; commas, semicolons or tabs; quotes checked.
+"""CSV in, records out: a header or given column names; commas, tabs, semicolons or bars; quotes checked.
 
 All values stay text: `007` is not 7. Between tabs a record is one line, because there quotes are mostly plain
 characters: read as CSV, one of them would swallow the lines up to the next.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,8 @@ from forgetless.sources.compression import without_compression
 from forgetless.sources.record import Record, Reject, preview
 
 _LARGEST_FIELD_CHARACTERS = 1 << 27
+_DELIMITERS = ",\t;|"
+_HEAD_LINES = 20
 
 
 def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterator[Record | Reject]:
@@ -29,8 +31,8 @@ def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterato
     """
     # The limit is one for the whole process and only ever raised: whole documents stand in CSV cells.
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_FIELD_CHARACTERS))
-    first, whole = _first_line(file)
-    delimiter = _delimiter(first, path, columns)
+    head, whole = _head(file)
+    delimiter = _delimiter(head, path, columns)
     if delimiter == "\t":
         yield from _read_tabs(whole, path, columns)
         return
@@ -106,23 +108,37 @@ class _Lines:
             yield Reject(f"{path}:{number}", reason, preview(line))
 
 
-def _first_line(file: Iterable[str]) -> tuple[str, Iterator[str]]:
-    """The first line that is not blank, and all lines with it."""
+def _head(file: Iterable[str]) -> tuple[list[str], Iterator[str]]:
+    """The first lines, and all lines with them."""
     lines = iter(file)
-    ahead: list[str] = []
-    for line in lines:
-        ahead.append(line)
-        if line.strip():
-            break
-    return (ahead[-1] if ahead else ""), chain(ahead, lines)
+    head = list(islice(lines, _HEAD_LINES))
+    return head, chain(head, lines)
 
 
-def _delimiter(first: str, path: Path, columns: Sequence[str] | None) -> str:
+def _delimiter(head: Sequence[str], path: Path, columns: Sequence[str] | None) -> str:
+    """The mark that cuts the most of the first records into as many cells as there are columns, two at least.
+
+    A mark inside a quoted cell, or in the text of one column, cuts a record into another number of cells. Where two
+    marks fit alike, the one that has fewer spaces after it is no punctuation.
+    """
     if without_compression(path).suffix.lower() == ".tsv":
         return "\t"
-    if "," in first or (columns is not None and len(columns) == 1):
-        return ","
-    return next((mark for mark in "\t;" if mark in first), ",")
+    fitting = {mark: _records_that_fit(head, mark, columns) for mark in _DELIMITERS}
+    spaced = {mark: sum(line.count(f"{mark} ") for line in head) for mark in _DELIMITERS}
+    found = max(_DELIMITERS, key=lambda mark: (fitting[mark], -spaced[mark]))
+    return found if fitting[found] else ","
+
+
+def _records_that_fit(head: Sequence[str], mark: str, columns: Sequence[str] | None) -> int:
+    try:
+        if mark == "\t":
+            cells = [len(_tab_cells(line.rstrip("\r\n"))) for line in head if line.strip()]
+        else:  # not strict: the last of these lines may stand in the middle of a record
+            cells = [len(record) for record in csv.reader(head, delimiter=mark) if record]
+    except csv.Error:
+        return 0
+    wanted = len(columns) if columns is not None else next(iter(cells), 1)
+    return cells.count(wanted) if wanted > 1 else 0
 
 
 def _header(reader: Iterator[list[str]], path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from forgetless.errors import DataError
-from forgetless.recipe import FileSettings
+from forgetless.recipe import FileSettings, SourceSettings
 from forgetless.records import Row, StreamKind
 from forgetless.rundir import atomic_write
 from forgetless.sources.record import Record, Reject
@@ -96,14 +96,17 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
         field: The recipe field of the source, for errors (`sources.banking`).
 
     Raises:
-        DataError: A file or dataset cannot be read, the shape cannot be told, the template names a column that is not
-            there, no row is left, or more than `max_rejected_percent` of the records are rejected.
+        DataError: A file or dataset cannot be read, the shape cannot be told or is not that of the source's kind, the
+            template names a column that is not there, no row is left, or more than `max_rejected_percent` of the
+            records are rejected.
     """
     streams = record_streams(settings, folder=folder, field=field)
     records = chain.from_iterable(stream.read() for stream in streams)
     head = list(islice(records, _HEAD_RECORDS))
     columns = tuple(dict.fromkeys(key for record in head if isinstance(record, Record) for key in record.fields))
     shape = _shape(head, columns, settings, prompts_only=kind == "replay", field=field)
+    if isinstance(settings, SourceSettings):
+        _check_kind(settings, shape, field=field)
     results = _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=kind == "replay")
     sample, rejects, duplicates = _sorted_out(results, settings.max_rows)
     _check_rejects(rejects, total=sample.added + len(rejects) + duplicates, settings=settings, field=field)
@@ -145,7 +148,7 @@ def _shape(
     if settings.template is not None:
         template = settings.template
         texts = {"prompt": template.prompt, "system": template.system or ""}
-        texts |= {} if prompts_only else {"completion": template.completion}
+        texts |= {} if prompts_only else {"completion": template.completion or ""}
         for key, text in texts.items():
             columns_used(text, columns, field=f"{field}.template.{key}")
         return "template"
@@ -162,6 +165,23 @@ def _shape(
             + (", or set `shape: text` to train on `text` alone" if "text" in columns else ""),
         )
     return found.most_common(1)[0][0] or ""
+
+
+def _check_kind(settings: SourceSettings, shape: str, *, field: str) -> None:
+    """Raw text is trained on every token and conversations on their answers; the recipe has to mean what is read."""
+    if settings.kind == "text" and shape != "text":
+        found, way_out = "conversations", "write `kind: general`, or `shape: text` to train on the column `text` alone"
+    elif settings.kind == "general" and shape == "text":
+        found, way_out = "raw text", "write `kind: text`, or a `template:` that makes conversations of the columns"
+    else:
+        return
+    meant = "raw text" if settings.kind == "text" else "conversations"
+    raise DataError(
+        field=f"{field}.kind",
+        value=settings.kind,
+        rule=f"is for {meant}, and the records are read as {found} (shape `{shape}`)",
+        way_out=way_out,
+    )
 
 
 def _rows(

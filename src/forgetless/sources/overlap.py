@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
@@ -25,19 +25,28 @@ def prompt_key(messages: Sequence[Message]) -> str:
     return content_hash([_normalised(message.content) for message in messages if message.role == "user"])
 
 
-def remove_items(rows: Sequence[Row], keys: Collection[str]) -> tuple[tuple[Row, ...], int]:
+def remove_items(
+    rows: Sequence[Row], keys: Collection[str], quotes: Callable[[str], bool] = lambda text: False
+) -> tuple[tuple[Row, ...], int]:
     """Leave out the rows that ask what an item asks.
 
     Args:
         rows: Training rows.
         keys: The `prompt_key` of every item that must not be trained on.
+        quotes: Whether a text holds one of their questions (`Quotes.found_in`): raw text has no prompt to compare.
 
     Returns:
         The rows that stay, and how many were left out. A conversation goes if it asks the question as a whole or in
-        any one of its turns. Raw text has no prompt and stays.
+        any one of its turns, raw text if it holds the question word for word.
     """
     wanted = frozenset(keys)
-    kept = tuple(row for row in rows if wanted.isdisjoint(_keys_of(row)))
+
+    def asks(row: Row) -> bool:
+        if row.text is not None:
+            return quotes(row.text)
+        return not wanted.isdisjoint(_keys_of(row))
+
+    kept = tuple(row for row in rows if not asks(row))
     return kept, len(rows) - len(kept)
 
 

@@ -54,7 +54,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
     """The columns that a shape reads; the others are left out of the rows."""
     if shape == "template":
         assert template is not None
-        texts = (template.system or "", template.prompt, template.completion)
+        texts = (template.system or "", template.prompt, template.completion or "")
         return tuple(dict.fromkeys(name for text in texts for name in columns_used(text, columns, field="template")))
     known = {
         "messages": COLUMNS,
@@ -135,7 +135,7 @@ def _templated(fields: Mapping[str, Any], template: RowTemplate, *, prompts_only
     try:
         system = fill(template.system, fields, field="template.system") if template.system else ""
         prompt = fill(template.prompt, fields, field="template.prompt")
-        answer = None if prompts_only else fill(template.completion, fields, field="template.completion")
+        answer = None if prompts_only else fill(template.completion or "", fields, field="template.completion")
     except DataError as error:
         raise UnfitRecordError(error.rule) from None
     return _exchange(system, prompt, answer)

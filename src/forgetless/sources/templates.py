@@ -79,7 +79,7 @@ def value_text(value: object, name: str) -> str:
         UnfitRecordError: The value is null, a list, an object, not a finite number, or text that no encoding can hold.
     """
     if isinstance(value, str):
-        if _SURROGATE.search(value):
+        if not is_text(value):
             raise UnfitRecordError(f"`{name}` holds half of a surrogate pair, which is not a character")
         return value
     if isinstance(value, bool):
@@ -93,6 +93,11 @@ def value_text(value: object, name: str) -> str:
     if isinstance(value, (date, time)):
         return value.isoformat()
     raise UnfitRecordError(f"`{name}` is {_kind_of(value)}, not text")
+
+
+def is_text(text: str) -> bool:
+    """Whether every character is one: broken JSON escapes leave halves of surrogate pairs, which no encoding holds."""
+    return _SURROGATE.search(text) is None
 
 
 def _kind_of(value: object) -> str:

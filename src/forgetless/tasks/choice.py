@@ -18,8 +18,7 @@ from forgetless.progress import Progress
 from forgetless.recipe import ChoiceTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
-from forgetless.sources import fill
-from forgetless.tasks.items import Question, as_text, column, make_item, read_questions
+from forgetless.tasks.items import Question, as_text, column, filled, make_item, read_questions
 from forgetless.tasks.matching import plain_text
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
@@ -107,7 +106,7 @@ def read_targets(
 
 def _choices(question: Question, choices: str | list[str], *, field: str) -> Choices:
     if isinstance(choices, list):
-        found: Any = [fill(template, question.fields, field=field) for template in choices]
+        found: Any = [filled(text, question.fields, origin=question.origin, field=field) for text in choices]
     else:
         found = _parsed(column(question.fields, choices, origin=question.origin, field=field))
     texts = tuple(as_text(choice).strip() for choice in found) if isinstance(found, list) else ()

@@ -16,7 +16,7 @@ from forgetless.errors import DataError
 from forgetless.recipe import ItemFiles
 from forgetless.records import Item, Message
 from forgetless.rundir import content_hash
-from forgetless.sources import Reject, fill, prompt_key, record_streams
+from forgetless.sources import Reject, fill, is_text, prompt_key, record_streams
 
 FILE_COLUMN = "file"
 """A column that every record has: its file's name without the endings (of a hub dataset, the subset's or its own).
@@ -75,7 +75,7 @@ def _question(origin: str, fields: Mapping[str, Any], settings: ItemFiles, field
 
 
 def _filled(template: str, fields: Mapping[str, Any], origin: str, field: str) -> str:
-    text = fill(template, fields, field=field).strip()
+    text = filled(template, fields, origin=origin, field=field).strip()
     if not text:
         raise DataError(
             field=field,
@@ -84,6 +84,20 @@ def _filled(template: str, fields: Mapping[str, Any], origin: str, field: str) -
             way_out="remove the record, or write a template with words of its own",
         )
     return text
+
+
+def filled(template: str, fields: Mapping[str, Any], *, origin: str, field: str) -> str:
+    """The template written over the columns of one record; see `sources.fill`.
+
+    Raises:
+        DataError: A column is missing or holds no text; the record is named.
+    """
+    try:
+        return fill(template, fields, field=field)
+    except DataError as error:
+        raise DataError(
+            field=field, value=template, rule=f"the record at {origin}: {error.rule}", way_out=error.way_out
+        ) from None
 
 
 def make_item(question: Question, *, target: str, choices: Sequence[str] = ()) -> Item:
@@ -111,7 +125,8 @@ def column(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> 
     """The value of a column.
 
     Raises:
-        DataError: There is no such column, or it is empty in this record; the columns that exist are named.
+        DataError: There is no such column (those that exist are named), or this record holds nothing in it that
+            could be asked or answered.
     """
     if name not in fields:
         near = difflib.get_close_matches(name, list(fields), n=1)
@@ -129,6 +144,13 @@ def column(fields: Mapping[str, Any], name: str, *, origin: str, field: str) -> 
             value=name,
             rule=f"is empty in the record at {origin}",
             way_out="give every record an answer, or remove those without one",
+        )
+    if not is_text(as_text(value)):
+        raise DataError(
+            field=field,
+            value=name,
+            rule=f"holds half of a surrogate pair, which is not a character, in the record at {origin}",
+            way_out="mend or remove the record",
         )
     return value
 
@@ -152,7 +174,7 @@ def answer_text(question: Question, answer: str, *, field: str) -> str:
     if answer in question.fields or "{" not in answer:
         text = column_text(question.fields, answer, origin=question.origin, field=field)
     else:
-        text = fill(answer, question.fields, field=field)
+        text = filled(answer, question.fields, origin=question.origin, field=field)
     if not text.strip():
         raise DataError(
             field=field,

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, Literal
 
+import regex
+
 from forgetless.errors import TaskError
 from forgetless.tasks.last_number import last_number
 
@@ -18,8 +20,11 @@ Match = Literal["exact", "number", "regex", "json"]
 Matcher = Callable[[str, str], bool]
 """Called with the output and the reference."""
 
-RULES = 2
+RULES = 3
 """Raised whenever an output may be judged otherwise than before: scores of the base are kept between versions."""
+
+PATTERN_SECONDS = 2.0
+"""The longest that a pattern may look at one output. Most take microseconds; nested repetitions can take for ever."""
 
 _FENCE = re.compile(r"\A```[\w+-]*[ \t]*\n?(.*?)\n?```\Z", re.DOTALL)
 
@@ -81,8 +86,8 @@ def same_json(output: str, reference: str) -> bool:
 
 def _regex_matcher(pattern: str, field: str) -> Matcher:
     try:
-        expression = re.compile(pattern)
-    except re.error as error:
+        expression = regex.compile(pattern)
+    except regex.error as error:
         raise TaskError(
             field=field,
             value=pattern,
@@ -93,9 +98,15 @@ def _regex_matcher(pattern: str, field: str) -> Matcher:
     def found_text(output: str, reference: str) -> bool:
         """The first group of the first match, or the whole match, equals the reference.
 
-        An output in which nothing matches is searched again with its characters of full width made narrow.
+        An output in which nothing matches is searched again with its characters of full width made narrow. One in
+        which nothing is found in time has no answer.
         """
-        found = expression.search(output) or expression.search(plain_text(output))
+        try:
+            found = expression.search(output, timeout=PATTERN_SECONDS) or expression.search(
+                plain_text(output), timeout=PATTERN_SECONDS
+            )
+        except TimeoutError:
+            return False
         if found is None:
             return False
         return same_text((found.group(1) if expression.groups else found.group()) or "", reference)

@@ -42,6 +42,6 @@ def procedural_task(name: str, settings: ProceduralTask, *, field: str) -> Fresh
         generator=settings.generator,
         draw=draw,
         scorer=GenerationScorer("exact", settings.max_new_tokens),
-        dev_items=settings.dev_items,
+        dev_items=settings.dev_items or settings.items,
         test_items=settings.items,
     )

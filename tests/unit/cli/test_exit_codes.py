@@ -82,11 +82,13 @@ def test_the_exit_code_of_a_comparison(
         ("best", ("kept",), 1.0, 0),
         ("best", ("dropped",), 0.5, 1),
         ("best", ("undecided",), 0.0, 3),
+        ("best", ("absent",), 0.0, 3),
         ("certified", ("dropped",), 0.5, 0),
         ("certified", ("dropped",), 0.0, 3),
         ("fail", ("kept",), 1.0, 0),
         ("fail", ("dropped",), 0.5, 1),
         ("fail", ("undecided",), 0.5, 3),
+        ("fail", ("absent",), 0.0, 3),
         ("fail", ("kept",), 0.5, 1),
     ],
 )

@@ -144,3 +144,11 @@ def test_of_fresh_tasks_one_question_of_each_part_is_rehearsed(tmp_path: Path) -
     with pytest.raises(TaskError, match="no sorting") as caught:
         rehearse(exam, TransformersEngine(nano.model, picky, model_hash=nano.hash), seed=0)
     assert caught.value.field == "keep.sorting.task"
+
+
+def test_questions_are_those_of_the_fixed_tasks_and_each_task_apart() -> None:
+    """Raw text is searched for them; what a fresh task will ask nobody knows yet."""
+    exam = exam_of(ListTask("maths", dev=2, test=3), ListTask("sorting", fresh=True))
+    domain, maths = exam.fixed_questions(0)
+    assert {question.split("-")[0] for question in maths} == {"ask maths"}
+    assert (len(maths), len(domain) > 0) == (5, True)

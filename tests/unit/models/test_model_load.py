@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from tiny_models import CHATML, tiny_llama, tiny_tokenizer
 
 from forgetless.errors import ModelError
-from forgetless.models import load_folder, load_format, load_model, save_adapter, save_model, stop_ids_of
+from forgetless.models import load_folder, load_format, load_model, save_model, stop_ids_of, write_adapter
 from forgetless.recipe import ModelSettings
 
 
@@ -56,7 +56,7 @@ def test_what_ends_a_turn_is_saved_where_servers_look_for_it(saved: Path, tmp_pa
 
 def test_an_adapter_is_merged(saved: Path, tmp_path: Path):
     peft_model = get_peft_model(tiny_llama(), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
-    save_adapter(peft_model, tmp_path / "adapter")
+    write_adapter(peft_model, tmp_path / "adapter")
     loaded = load_model(settings(saved, adapter="adapter"), folder=tmp_path)
     ids = torch.tensor([[5, 9, 40]])
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_a_tokenizer_that_is_too_large(tmp_path: Path):
 
 def test_adapters_in_the_wrong_place(saved: Path, tmp_path: Path):
     adapted = get_peft_model(tiny_llama(), LoraConfig(r=2, target_modules=["q_proj"]))
-    save_adapter(adapted, tmp_path / "adapter")
+    write_adapter(adapted, tmp_path / "adapter")
     assert "set `model.path` to its base model" in complaint(settings(tmp_path / "adapter"))
     assert "no `adapter_config.json`" in complaint(settings(saved, adapter=str(saved)))
     assert "this is a whole model" in complaint(settings(saved, adapter=str(saved)))
@@ -132,7 +132,7 @@ def test_adapters_in_the_wrong_place(saved: Path, tmp_path: Path):
 
 def test_an_adapter_of_another_model(saved: Path, tmp_path: Path):
     other = get_peft_model(tiny_llama(), LoraConfig(r=2, target_modules=["q_proj"]))
-    save_adapter(other, tmp_path / "adapter")
+    write_adapter(other, tmp_path / "adapter")
     config = tmp_path / "adapter" / "adapter_config.json"
     config.write_text(config.read_text().replace('"r": 2', '"r": 4'))
     assert "model.adapter" in complaint(settings(saved, adapter="adapter"), tmp_path)

@@ -14,11 +14,8 @@ from transformers import AutoModelForCausalLM
 from forgetless.errors import ModelError
 from forgetless.models import (
     load_folder,
-    load_weights_only,
     model_hash,
-    save_adapter,
     save_model,
-    save_weights_only,
     weights_hash,
 )
 from forgetless.models.gguf import clean_after_gguf
@@ -124,31 +121,3 @@ def test_marks_of_quantisation_are_taken_away(tmp_path: Path):
     save_model(model, TOKENIZER, tmp_path / "saved")
     assert "quantization_config" not in (tmp_path / "saved" / "config.json").read_text()
     assert load_folder(tmp_path / "saved", device="cpu").hash == before
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_light_checkpoints_of_a_whole_model(tmp_path: Path, tied: bool):
-    trained, fresh = tiny_llama(5, tied=tied), tiny_llama(6, tied=tied)
-    save_weights_only(trained, tmp_path / "step-5")
-    load_weights_only(fresh, tmp_path / "step-5")
-    assert weights_hash(fresh) == weights_hash(trained)
-    assert torch.equal(logits(fresh), logits(trained))
-
-
-def test_light_checkpoints_of_an_adapter_hold_only_the_adapter(tmp_path: Path):
-    trained, fresh = lora(1), lora(2)
-    save_weights_only(trained, tmp_path / "step-5")
-    load_weights_only(fresh, tmp_path / "step-5")
-    assert weights_hash(fresh) == weights_hash(trained)
-    assert {p.name for p in (tmp_path / "step-5").iterdir()} >= {"adapter_model.safetensors", "adapter_config.json"}
-    assert (tmp_path / "step-5" / "adapter_model.safetensors").stat().st_size < 60_000
-
-
-def test_light_checkpoints_of_another_model_are_refused(tmp_path: Path):
-    save_weights_only(tiny_llama(), tmp_path / "whole")
-    with pytest.raises(ModelError, match="adapter_model"):
-        load_weights_only(lora(), tmp_path / "whole")
-    with pytest.raises(ModelError, match="another model"):
-        load_weights_only(tiny_llama(vocab_size=300), tmp_path / "whole")
-    with pytest.raises(ModelError, match="no adapter"):
-        save_adapter(tiny_llama(), tmp_path / "adapter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,19 @@ def made_whole(excerpt: dict[str, Any]) -> dict[str, Any]:
 def test_the_reference_names_every_key(part: type[BaseModel]):
     reference = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
     assert [name for name in part.model_fields if f"`{name}`" not in reference] == []
+
+
+def names_read() -> set[str]:
+    """Every attribute that any room but the recipe's own reads from anything."""
+    files = [path for path in (ROOT / "src").rglob("*.py") if path.parent.name != "recipe"]
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+
+
+def test_every_key_is_read_somewhere():
+    """A key that nothing reads is a promise."""
+    known = {name for part in parts_of(Recipe) for name in part.model_fields}
+    assert known - names_read() == set()
 
 
 @pytest.mark.parametrize("block", list(shown_blocks()))

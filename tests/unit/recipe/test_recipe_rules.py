@@ -157,6 +157,22 @@ def test_a_template_goes_with_its_shape(refusal: Refuse, with_setting: Change) -
         parse_recipe(data)
 
 
+def test_only_what_is_trained_needs_a_completion(refusal: Refuse, with_setting: Change) -> None:
+    error = refusal("sources.rows.template", {"prompt": "{text}"})
+    assert "needs a `completion`" in error.rule
+    data = with_setting("sources.rows.share", 0.5)
+    prompts = [{"files": ["prompts.csv"], "template": {"prompt": "{text}"}}]
+    parse_recipe(data | {"replay": {"share": 0.5, "prompts": prompts}})
+
+
+def test_a_longest_answer_where_none_is_written_is_refused(refusal: Refuse, with_setting: Change) -> None:
+    task = {"type": "held_out", "max_new_tokens": 64}
+    assert "`score: answer_probability`" in refusal("domain.task", task).rule
+    written = yaml.safe_load(dump_recipe(parse_recipe(with_setting("domain.task", {"type": "held_out"}))))
+    parse_recipe(written)
+    assert parse_recipe(with_setting("domain.task", task | {"score": "json"})).domain.task.max_new_tokens == 64
+
+
 def test_records_come_from_one_place(refusal: Refuse, with_setting: Change) -> None:
     both = {"kind": "domain", "share": 1.0, "files": ["a.csv"], "hub": "owner/name"}
     for place in (both, {"kind": "domain", "share": 1.0}):

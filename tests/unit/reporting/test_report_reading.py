@@ -90,6 +90,20 @@ def test_a_certificate_of_another_version_is_refused_with_a_way_out(tmp_path: Pa
         build_view(tmp_path / "run")
 
 
+def test_events_of_another_version_are_read_as_far_as_they_are_known(tmp_path: Path):
+    told = [e for e in events(GENTLE, alarms=False) if e["event"] in ("evaluation", "mixture")]
+    looks = [e for e in told if e["event"] == "evaluation"]
+    looks[0]["capabilities"][0]["new_field"] = {"deep": 1}
+    del looks[1]["capabilities"]
+    told[-1]["new_field"] = 1
+    write_events(tmp_path, [*told, {"event": "mixture", "shares": [{"name": "renamed"}], "steps": 3},
+                            {"event": "path", "a": 0.5}])  # fmt: skip
+    view = build_view(tmp_path)
+    assert len(view.evaluations) == len(looks) - 1
+    assert view.mixture.shares == ()
+    assert view.path == ()
+
+
 def test_a_recipe_that_is_no_yaml_is_shown_as_text(tmp_path: Path):
     write_events(tmp_path, [])
     (tmp_path / "recipe.yaml").write_text("name: [", encoding="utf-8")

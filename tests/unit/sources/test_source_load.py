@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from forgetless.errors import DataError
-from forgetless.recipe import FileSettings
+from forgetless.recipe import FileSettings, SourceSettings
 from forgetless.records import StreamKind
 from forgetless.sources import LoadedSource, load_source, write_rejects
 
@@ -164,6 +164,31 @@ def test_a_text_file_is_read_as_paragraphs(tmp_path: Path) -> None:
     assert source.describe() == "banking: text, read as text rows: 2 rows, 0 rejected, 1 duplicate left out"
 
 
+def source_of_kind(folder: Path, kind: StreamKind, **settings: Any) -> LoadedSource:
+    said = SourceSettings(kind=kind, share=1.0, **settings)
+    return load_source("s", said, kind=kind, folder=folder, field="sources.s")
+
+
+def test_a_kind_that_the_records_are_not_is_refused(tmp_path: Path) -> None:
+    """Every token of raw text carries loss, of a conversation the answers: the recipe would claim the wrong one."""
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n", encoding="utf-8")
+    jsonl(tmp_path / "a.jsonl", pairs(3))
+    with pytest.raises(DataError, match=r"raw text.*read as conversations[^$]*`kind: general`") as caught:
+        source_of_kind(tmp_path, "text", files=["a.jsonl"])
+    assert caught.value.field == "sources.s.kind"
+    with pytest.raises(DataError, match=r"for conversations.*read as raw text[^$]*`kind: text`"):
+        source_of_kind(tmp_path, "general", files=["a.txt"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("text", "a.txt"), ("general", "a.jsonl"), ("domain", "a.txt"), ("domain", "a.jsonl")]
+)
+def test_a_domain_may_be_raw_text_or_conversations(tmp_path: Path, kind: StreamKind, file: str) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n", encoding="utf-8")
+    jsonl(tmp_path / "a.jsonl", pairs(2))
+    assert len(source_of_kind(tmp_path, kind, files=[file]).rows) == 2
+
+
 def test_a_limit_takes_a_stable_sample_from_the_whole_file(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", pairs(1000))
     jsonl(tmp_path / "b.jsonl", pairs(1000)[::-1])
@@ -187,8 +212,9 @@ def test_a_replay_source_is_read_for_its_prompts(tmp_path: Path) -> None:
 
 def test_a_template_for_prompts_needs_no_column_for_the_answer(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\nhi\n", encoding="utf-8")
-    source = load(tmp_path, files=["a.csv"], kind="replay", template={"prompt": "{text}", "completion": "x"})
+    source = load(tmp_path, files=["a.csv"], kind="replay", template={"prompt": "{text}"})
     assert [m.content for m in source.rows[0].messages] == ["hi"]
+    assert source.unread == ()
 
 
 def test_reading_twice_gives_the_same_source(tmp_path: Path) -> None:

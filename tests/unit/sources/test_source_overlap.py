@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 import pytest
 
 from forgetless.records import Message, Row
-from forgetless.sources import prompt_key, remove_items
+from forgetless.sources import Quotes, prompt_key, remove_items
 
 
 def asks(*questions: str, system: str = "", answer: str = "a") -> tuple[Message, ...]:
@@ -49,7 +52,69 @@ def test_a_conversation_is_matched_as_a_whole_too() -> None:
     assert remove_items(rows, [prompt_key(asks("a", "b"))]) == ((rows[1],), 1)
 
 
-def test_raw_text_stays_and_no_keys_remove_nothing() -> None:
+FRANCE = "What is the capital of France?"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        (FRANCE, "Quiz night. WHAT IS THE CAPITAL\nof France -- Paris, of course."),
+        (FRANCE, f"before {FRANCE} after"),
+        ("法国的首都是哪一座城市？", "小测验：法国的首都，是哪一座城市呢"),
+        ("Ｗhat is the capital of Ｆrance", "what is the capital of france"),
+    ],
+)
+def test_a_text_that_holds_a_question_word_for_word_is_found(question: str, text: str) -> None:
+    assert Quotes([[question]]).found_in(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        (FRANCE, "What is the capital of Italy? It is not the capital of France."),
+        (FRANCE, "what is the capital of franceville"),
+        ("What is 12 + 13?", "What is 12 + 13? It is 25."),
+        ("首都是哪里？", "法国的首都是哪里？"),
+        ("", ""),
+    ],
+)
+def test_other_texts_and_short_questions_are_let_be(question: str, text: str) -> None:
+    assert not Quotes([[question]]).found_in(text)
+
+
+def test_the_words_of_a_template_are_no_part_of_a_question() -> None:
+    """No text quotes them with it; and where only a word or two are the question's own, all of it is looked for."""
+    template = "Read the following and answer in one word: {} Answer:"
+    task = [template.format(question) for question in (FRANCE, "Who painted the ceiling of the chapel?", "Why?")]
+    quotes = Quotes([task, ["another task altogether, with a longer question"]])
+    assert quotes.found_in(f"{FRANCE} Paris.")
+    assert not quotes.found_in("Why? Because. Read the following and answer in one word: yes.")
+    assert quotes.found_in(template.format("Why?"))
+
+
+def test_many_texts_are_searched_for_many_questions_in_little_time() -> None:
+    draw = random.Random(0)
+    words = ["what", "is", "the", *(f"w{n}" for n in range(2000))]
+
+    def prose(n: int) -> str:
+        return " ".join(draw.choices(words, k=n))
+
+    questions = [f"what is the {prose(12)}" for _ in range(5000)]
+    texts = [prose(200) for _ in range(1000)]
+    texts[7] += questions[4321]
+    quotes = Quotes([questions])
+    started = time.process_time()
+    assert [i for i, text in enumerate(texts) if quotes.found_in(f"{text} end")] == [7]
+    assert time.process_time() - started < 5.0
+
+
+def test_texts_that_quote_an_item_are_left_out_and_counted() -> None:
+    rows = [row(text=f"{FRANCE} Paris."), row(text="Paris is in France."), row(asks(FRANCE))]
+    kept, removed = remove_items(rows, {prompt_key(asks(FRANCE))}, Quotes([[FRANCE]]).found_in)
+    assert (kept, removed) == ((rows[1],), 2)
+
+
+def test_without_a_search_raw_text_stays_and_no_keys_remove_nothing() -> None:
     rows = [row(text="two"), row(asks("two"))]
     assert remove_items(rows, {prompt_key(asks("two"))}) == ((rows[0],), 1)
     assert remove_items(rows, ()) == (tuple(rows), 0)

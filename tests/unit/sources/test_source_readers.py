@@ -105,6 +105,24 @@ def test_the_delimiter_is_told_from_the_first_line(tmp_path: Path, name: str, ma
     assert record.fields == {"text": "hi", "label": "x"}
 
 
+@pytest.mark.parametrize(
+    ("lines", "columns"),
+    [
+        ('text;"label, long"\nhi, there;x\nho;y\n', None),
+        ("text;label\nhi, there;x, y\nho, ho, ho;y\n", None),
+        ("hi, there;x\nho, ho;y\n", ["text", "label"]),
+        ("hi, you, there\tx\nho; ho\ty\n", ["text", "label"]),
+        ("text|label\nhi, there|x\n", None),
+        ('"hi, you\tx\nho, you\ty\n', ["text", "label"]),
+        ('text,label\n"hi;\n\nthere",x\nho;ho,y\n', None),
+    ],
+)
+def test_a_mark_inside_a_text_is_no_delimiter(tmp_path: Path, lines: str, columns: list[str] | None) -> None:
+    records = list(read_records(write(tmp_path / "a.csv", lines), columns=columns))
+    assert [len(record.fields) for record in records if isinstance(record, Record)] == [2] * len(records)
+    assert len(records) > 0
+
+
 def test_one_column_may_hold_semicolons(tmp_path: Path) -> None:
     [record] = read_records(write(tmp_path / "a.csv", "one; two\n"), columns=["text"])
     assert isinstance(record, Record)

@@ -75,6 +75,13 @@ def test_a_choice_listed_twice_is_right_either_way(tmp_path: Path, write_jsonl: 
     assert task.chance == pytest.approx(2 / 3)
 
 
+def test_a_choice_that_a_record_lacks_is_named_by_its_line(tmp_path: Path, write_jsonl: Write) -> None:
+    name = write_jsonl([{"q": "?", "x": "one", "y": "two", "a": 0}, {"q": "?!", "x": "one", "y": None, "a": 0}])
+    with pytest.raises(DataError, match=r"items\.jsonl:2: `y` is null") as caught:
+        build(tmp_path, name, choices=["{x}", "{y}"])
+    assert caught.value.field.endswith("task.choices")
+
+
 def test_choices_may_be_templates_over_columns(tmp_path: Path) -> None:
     rows = "".join(f"{n} + 1?,{n + 1},{n + 2},B\n" for n in range(40))
     (tmp_path / "t.csv").write_text("question,first,second,answer\n" + rows)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from forgetless.errors import TaskError
+from forgetless.tasks import matching
 from forgetless.tasks.matching import Match, check_reference, matcher
 
 
@@ -52,9 +55,27 @@ def test_a_regex_compares_its_first_group_or_the_whole_match() -> None:
     assert not matcher("regex", pattern=r"x(y)?")("x", "y")
 
 
+@pytest.mark.parametrize("output", ["", " ", "none"])
+@pytest.mark.parametrize("pattern", [r"\d*", r"(\d*)", r".*?", r"(x)?"])
+def test_a_pattern_that_finds_nothing_of_length_is_wrong(pattern: str, output: str) -> None:
+    """Nothing equals an empty reference, be it let through by mistake."""
+    assert not matcher("regex", pattern=pattern)(output, "")
+    assert not matcher("regex", pattern=pattern)(output, "5")
+
+
 def test_a_regex_finds_characters_of_full_width() -> None:
     assert matcher("regex", pattern=r"Answer: *([A-D])")("Ａnswer：Ｂ", "B")
     assert matcher("regex", pattern=r"答案：([A-D])")("答案：B", "Ｂ")
+
+
+def test_a_pattern_that_would_search_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tries every way to cut the answer up into ones and twos, of which there are as many as rabbits."""
+    monkeypatch.setattr(matching, "PATTERN_SECONDS", 0.2)
+    is_right = matcher("regex", pattern=r"^(a|aa)+$")
+    assert is_right("aaa", "a")
+    started = time.monotonic()
+    assert is_right("a" * 60 + "!", "a") is False
+    assert time.monotonic() - started < 10.0
 
 
 def test_a_broken_pattern_is_refused() -> None:

@@ -40,6 +40,11 @@ def test_items_follow_from_seed_and_part() -> None:
     assert (task.size("test"), task.size("dev")) == (300, 50)
 
 
+def test_a_look_draws_as_many_as_the_evaluation_says() -> None:
+    assert len(build("nano/arithmetic", items=600).items("dev", limit=500)) == 500
+    assert len(build("nano/arithmetic", items=600, dev_items=50).items("dev", limit=500)) == 50
+
+
 def test_items_are_answered_and_matched_exactly(scripted: Any) -> None:
     task = build("nano/sorting")
     items = task.items("dev", limit=30, seed=0)

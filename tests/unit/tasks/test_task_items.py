@@ -131,6 +131,28 @@ def test_a_record_that_cannot_be_read_is_named_and_not_skipped(
         build_task("sums", generation(name), folder=tmp_path, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("record", "setting"),
+    [
+        ({"question": None, "result": "1"}, "prompt"),
+        ({"result": "1"}, "prompt"),
+        ({"question": "and?", "result": ["1"]}, "answer"),
+        ({"question": "and?", "result": "\ud800"}, "answer"),
+        ({"question": "and?", "result": "1", "passage": "\ud800"}, "group"),
+    ],
+)
+def test_a_record_that_cannot_be_asked_is_named_by_its_line(
+    tmp_path: Path, questions: Records, record: dict[str, Any], setting: str
+) -> None:
+    records = [*({"passage": "p", **question} for question in questions), {"passage": "p", **record}]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    settings = generation("items.jsonl", answer="It is {result}." if isinstance(record["result"], list) else "result",
+                          group="passage")  # fmt: skip
+    with pytest.raises(DataError, match=r"items\.jsonl:61") as caught:
+        build_task("sums", settings, folder=tmp_path, seed=0)
+    assert caught.value.field == f"keep.sums.task.{setting}"
+
+
 @pytest.mark.parametrize("answer", ["", None, "  "])
 def test_an_empty_answer_is_refused(tmp_path: Path, write_jsonl: Write, questions: Records, answer: object) -> None:
     records = [*questions, {"question": "and?", "result": answer}]

@@ -89,6 +89,55 @@ def test_a_finished_run_is_not_trained_on(tmp_path: Path) -> None:
     assert looks == []
 
 
+def test_the_reference_is_asked_without_dropout(tmp_path: Path) -> None:
+    """Dropout would hold the model to a base that answers otherwise every time; afterwards it is as it was."""
+    base = loaded(tiny_model(attention_dropout=0.5).train())
+    of_the_base, modes = set(base.model.modules()), set()
+
+    def note(module: torch.nn.Module, inputs: Any) -> None:
+        if module in of_the_base:  # the model that is trained is a copy, hooks and all
+            modes.add(module.training)
+
+    for module in of_the_base:
+        module.register_forward_pre_hook(note)
+    settings = SETTINGS.model_copy(update={"steps": 1})
+    fit(base, blended(settings=settings), **fit_arguments(settings, tmp_path))
+    assert modes == {False}
+    assert base.model.training
+
+
+def test_an_error_in_an_evaluation_ends_the_run_and_resuming_logs_as_if_it_had_not(tmp_path: Path) -> None:
+    """The trainer's epoch is another after resuming, for the stream has none: it stays out of the log."""
+    logs: dict[str, list[dict[str, Any]]] = {"whole": [], "broken": []}
+    fit(loaded(), blended(), **fit_arguments(SETTINGS, tmp_path / "whole", on_log=logs["whole"].append))
+
+    def fails_at_8(model: PreTrainedModel, step: int, tokens: int) -> None:
+        if step == 8:
+            raise ZeroDivisionError("in the middle of an evaluation")
+
+    arguments = fit_arguments(SETTINGS, tmp_path / "broken", on_log=logs["broken"].append)
+    with pytest.raises(ZeroDivisionError, match="in the middle"):
+        fit(loaded(), blended(), **{**arguments, "on_evaluate": fails_at_8})
+    assert [line["step"] for line in logs["broken"]] == [4]
+    last = latest_resumable(tmp_path / "broken")
+    assert last is not None
+    assert last.step == 4
+    fit(loaded(), blended(), **arguments, resume=last)
+    assert logs["broken"] == logs["whole"]
+    assert not any("epoch" in line for line in logs["whole"])
+
+
+def test_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by TRL's trainer, which tells of itself wherever it is not told to be offline, nor by anything else."""
+    from trl.trainer import base_trainer
+
+    sent = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(base_trainer, "send_telemetry", lambda *args, **kwargs: sent.append(kwargs))
+    fit(loaded(), blended(), **fit_arguments(SETTINGS.model_copy(update={"steps": 1}), tmp_path))
+    assert sent == []
+
+
 def test_kl_holds_the_model_to_the_base(tmp_path: Path) -> None:
     distance = {}
     for weight in (0.0, 30.0):
