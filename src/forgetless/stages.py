@@ -92,13 +92,26 @@ def lay_ground(recipe: Recipe, folder: Path) -> Ground:
     base = load_model(recipe.model, folder=folder)
     engine = engine_of(base, recipe)
     rehearse(exam, engine, seed=recipe.seed)
-    prompts, domain_rows = exam.fixed_prompts(recipe.seed), {row.id for row in exam.domain_rows}
-    quotes = Quotes(exam.fixed_questions(recipe.seed))
+    rows, asked = rows_to_train_on(sources, exam, recipe.seed)
+    return Ground(folder, tuple(sources), exam, rows, asked, base, engine)
+
+
+def rows_to_train_on(
+    sources: Sequence[LoadedSource], exam: Exam, seed: int
+) -> tuple[dict[str, tuple[Row, ...]], dict[str, int]]:
+    """Every source's rows less those that the exam asks about, and how many those were (rule 14)."""
+    prompts, domain_rows = exam.fixed_prompts(seed), {row.id for row in exam.domain_rows}
+    quotes = Quotes(exam.fixed_questions(seed))
     rows, asked = {}, {}
     for source in sources:
         kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
         rows[source.name], asked[source.name] = remove_items(kept, prompts, quotes.found_in)
-    return Ground(folder, tuple(sources), exam, rows, asked, base, engine)
+    return rows, asked
+
+
+def without_quotes(replayed: Sequence[Row], exam: Exam, seed: int) -> tuple[tuple[Row, ...], int]:
+    """Replay rows less the texts that quote what the exam asks, and how many those were (rule 14)."""
+    return remove_items(replayed, (), Quotes(exam.fixed_questions(seed)).found_in)
 
 
 def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder) -> None:
@@ -194,7 +207,7 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
     replay = self_replay(answering, recipe.replay, **replay_call(recipe, ground),
                          progress=progress("self-replay"))  # fmt: skip
     seconds = round(time.monotonic() - started, 3)
-    rows, quoting = remove_items(replay.rows, (), Quotes(exam.fixed_questions(recipe.seed)).found_in)
+    rows, quoting = without_quotes(replay.rows, exam, recipe.seed)
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
     run.append_event("replay", seconds=seconds, rows=len(rows), excluded=replay.excluded + quoting,

@@ -46,8 +46,11 @@ def recipe(tmp_path: Path) -> Recipe:
 def test_a_text_that_quotes_a_test_question_is_left_out_and_counted(tmp_path: Path, recipe: Recipe) -> None:
     sources = stages.load_sources(recipe, tmp_path)
     exam = set_exam(recipe, folder=tmp_path, domain_rows=stages.domain_rows_of(sources))
+    rows, asked = stages.rows_to_train_on(sources, exam, recipe.seed)
+    nobody: Any = None
+    ground = stages.Ground(tmp_path, tuple(sources), exam, rows, asked, nobody, nobody)
     with open_run(tmp_path / "run") as run:
-        rows = stages.rows_to_train_on(sources, exam, recipe, run)
+        stages.tell_sources(ground, run)
         told = {event["name"]: event["asked"] for event in run.events() if event["event"] == "source"}
     assert [row.text for row in rows["notes"]] == ["A note."]
     assert told == {"rows": 0, "notes": 1}
@@ -63,7 +66,8 @@ def test_a_text_that_the_base_continued_is_searched_too(
     exam = set_exam(recipe, folder=tmp_path, domain_rows=stages.domain_rows_of(stages.load_sources(recipe, tmp_path)))
     nobody: Any = SimpleNamespace(format=None)
     with open_run(tmp_path / "run") as run:
-        rows = stages.replay_rows(recipe, tmp_path, nobody, nobody, exam, run, unwatched)
+        ground = stages.Ground(tmp_path, (), exam, {}, {}, nobody, nobody)
+        rows = stages.replay_rows(recipe, ground, run, unwatched)
         (told,) = [event for event in run.events() if event["event"] == "replay"]
     assert rows == texts[:1]
     assert (told["rows"], told["excluded"]) == (1, 4)

@@ -28,7 +28,7 @@ from forgetless.progress import Progresses
 from forgetless.recipe import Recipe
 from forgetless.records import Row, from_json, to_json
 from forgetless.rundir import atomic_write, cache_folder, content_hash
-from forgetless.stages import Ground
+from forgetless.stages import Ground, without_quotes
 from forgetless.synthesis import ReplayState
 from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps
 
@@ -153,6 +153,7 @@ def _blend(recipe: Recipe, ground: Ground, replay: ReplayState | None, sample: R
         format = ground.base.format
         prompts, answers = (sample.as_prompts(format), sample.answers) if sample else ([], ())
         rows = replay.stand_ins(prompts, answers, rows=recipe.replay.rows, format=format)
+        rows, _ = without_quotes(rows, ground.exam, recipe.seed)
     return blend(ground.rows, rows, ground.base.format, recipe=recipe)
 
 
