@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forgetless.cli.exits import exit_code
-from forgetless.cli.options import JsonFile
+from forgetless.cli.options import JsonFile, JunitFile
 from forgetless.records import to_json
 
 
@@ -26,6 +26,7 @@ def compare(
         typer.Option("--recipe", help="What to ask: a recipe, or only its `keep` and `domain`.", show_default=False),
     ],
     json: JsonFile = None,
+    junit: JunitFile = None,
 ) -> None:
     """Judge what a finished fine-tune kept and what it dropped.
 
@@ -36,7 +37,8 @@ def compare(
 
     settings = load_comparison(recipe)
     from forgetless.comparison import compare as run_comparison
-    from forgetless.reporting import verdict_table
+    from forgetless.reporting import junit_xml, verdict_table
+    from forgetless.rundir import atomic_write
 
     with narrator() as tell:
         result = run_comparison(base, tuned, settings, progress=tell.progress)
@@ -46,4 +48,6 @@ def compare(
     write_json(
         {"verdicts": to_json(result.verdicts), "domain": to_json(result.domain), "notes": list(result.notes)}, json
     )
+    if junit is not None:
+        atomic_write(junit, junit_xml(result.verdicts))
     raise typer.Exit(exit_code(result.verdicts))

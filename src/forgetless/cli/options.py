@@ -11,17 +11,17 @@ import typer
 from forgetless.errors import RunFolderError
 
 
-def _writable(path: Path | None) -> Path | None:
+def _writable(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     """Try before hours of work whether their result can be written."""
     if path is None or str(path) == "-":
         return path
     place = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
     if path.is_dir() or not os.access(place, os.W_OK):
         raise RunFolderError(
-            field="--json",
+            field=f"--{parameter.name}",
             value=path,
             rule="is a folder" if path.is_dir() else "cannot be written there",
-            way_out="name a file in a folder that may be written to, or `-` for standard output",
+            way_out="name a file in a folder that may be written to",
         )
     return path
 
@@ -34,6 +34,10 @@ JsonFile = Annotated[
         metavar="FILE",
         callback=_writable,
     ),
+]
+JunitFile = Annotated[
+    Path | None,
+    typer.Option("--junit", help="Write the verdicts as JUnit XML to this file.", metavar="FILE", callback=_writable),
 ]
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE", show_default=False)]
 

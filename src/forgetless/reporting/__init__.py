@@ -1,6 +1,7 @@
 """The report: a run folder in, a page, a comparison of runs or terminal tables out. Computes no statistic."""
 
 from forgetless.reporting.comparison import ArmText, render_comparison
+from forgetless.reporting.junit import junit_xml
 from forgetless.reporting.page import render_report, write_report
 from forgetless.reporting.phrases import LANGUAGES, Language
 from forgetless.reporting.reading import build_view
@@ -14,6 +15,7 @@ __all__ = [
     "View",
     "build_view",
     "headline",
+    "junit_xml",
     "mixture_table",
     "open_console",
     "render_comparison",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -74,6 +75,25 @@ def test_the_exit_code_of_a_comparison(
     result = comparison.CompareResult(verdicts(*outcomes), None)
     monkeypatch.setattr(comparison, "compare", lambda *_, **__: result)
     assert command("compare", "a", "b", "--recipe", recipe()).code == code
+
+
+def test_a_comparison_writes_junit(
+    command: Command, recipe: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from forgetless import comparison
+
+    result = comparison.CompareResult(verdicts("kept", "dropped", "undecided", "absent"), None)
+    monkeypatch.setattr(comparison, "compare", lambda *_, **__: result)
+    path = tmp_path / "new" / "gate.xml"
+    assert command("compare", "a", "b", "--recipe", recipe(), "--junit", path).code == 1
+    (suite,) = ElementTree.parse(path).getroot()
+    counts = {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "4", "failures": "1", "errors": "1", "skipped": "1"}
+    shown = {case.get("name"): [part.tag for part in case if part.tag != "system-out"] for case in suite}
+    assert shown == {"c0": [], "c1": ["failure"], "c2": ["error"], "c3": ["skipped"]}
+    refused = command("compare", "a", "b", "--recipe", recipe(), "--junit", tmp_path)
+    assert refused.code == 2
+    assert "`--junit`" in refused.err
 
 
 @pytest.mark.parametrize(
