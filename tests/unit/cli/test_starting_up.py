@@ -16,7 +16,7 @@ OPTIONS = {
     "demo": {"--prompts", "--output", "--seed", "--json", "--help"},
     "plan": {"--json", "--help"},
     "train": {"--resume", "--json", "--help"},
-    "compare": {"--recipe", "--json", "--help"},
+    "compare": {"--recipe", "--json", "--junit", "--help"},
     "report": {"--json", "--help"},
     "init": {
         *("--model", "--keep", "--margin", "--domain-metric", "--question", "--answer", "--encoding", "--language"),

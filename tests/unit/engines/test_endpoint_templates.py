@@ -144,7 +144,7 @@ def test_compare_asks_a_served_model_as_the_recipe_asks_its_own(
                 "endpoints": {"fast": endpoint},
                 "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 1.0}},
                 "domain": sorting,
-                "keep": {"sorting": sorting},
+                "keep": {"sorting": {"margin_points": 50, **sorting}},
             }
         )
         (verdict,) = compare(nano.MODEL_PATH, "endpoint:fast", recipe, folder=tmp_path).verdicts
