@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -49,7 +49,7 @@ def demo(
     results = {}
     for arm, recipe in recipes.items():
         with narrator(prefix=f"[{arm}] ") as tell:
-            results[arm] = train(recipe, folder=output, progress=tell.progress, on_event=tell.event)
+            results[arm] = train(recipe, folder=output, progress=tell.progress, on_event=_but_plans(tell.event))
     atomic_write(output / "report.html", render_comparison({arm: build_view(r.folder) for arm, r in results.items()},
                                                            title=TITLE, texts=arm_texts(prompts)))  # fmt: skip
     certificates = {arm: result.certificate for arm, result in results.items()}
@@ -58,6 +58,16 @@ def demo(
     results_console(json).print(arms_table(certificates, tokens, uncovered))
     results_console(json).print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
     write_json(summary(certificates, tokens, seconds), json)
+
+
+def _but_plans(told: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """A plan weighs settings that a user may still change; those of the demo are fixed."""
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] != "plan":
+            told(event)
+
+    return on_event
 
 
 def _clear(output: Path, written: Iterable[str]) -> None:

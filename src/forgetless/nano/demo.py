@@ -78,11 +78,11 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
         },
         "domain": {"task": _task("domain", items=2000)},
         "keep": {
-            name: {"margin_points": 2, "task": _task(name, items=3000 if held else 600)} for name in nano.ABILITIES
+            name: {"margin_points": 2, "task": _task(name, items=3000 if held else 300)} for name in nano.ABILITIES
         },
         "evaluation": {
             "every_steps": 1000,
-            "dev_items": 200,
+            "dev_items": 100,
             "stop_on_alarm": False,
             "batch_tokens": 16384,
             "path": [0.5, 0.8, 1.0],

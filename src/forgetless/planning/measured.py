@@ -35,7 +35,7 @@ from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps
 _REVISION = 1
 """Raised whenever other things are measured, or in another way."""
 
-_ASKING_SECONDS = 10.0
+_ASKING_SECONDS = 4.0
 """About what asking the tasks may take together, beside a few items of each."""
 
 _MOST_WRITTEN_BYTES = 1 << 26

@@ -31,7 +31,7 @@ from forgetless.training.watch import Watch
 
 _WARM_UP_STEPS = 2
 _FEWEST_STEPS, _MOST_STEPS = 3, 12
-_ENOUGH_SECONDS = 5.0
+_ENOUGH_SECONDS = 3.0
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
