@@ -146,6 +146,7 @@ def draw(arms: dict[str, dict[str, Any]]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("change against the base in points, 95 % interval; dotted: the margin")
     axes.set_xscale("symlog", linthresh=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.legend(frameon=False)
     figure.savefig(ROOT / "bench" / "results" / "first_run.svg", metadata={"Date": None})
 
