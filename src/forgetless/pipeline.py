@@ -15,7 +15,7 @@ from forgetless.mixture import realised_shares
 from forgetless.planning import follow_plan, looks_in
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
-from forgetless.records import Certificate
+from forgetless.records import Certificate, MixtureShare
 from forgetless.reporting import write_report
 from forgetless.rundir import content_hash, open_run
 from forgetless.stages import (
@@ -39,7 +39,8 @@ from forgetless.training import blend, checkpoint_model
 class TrainResult:
     """What `train` leaves: the run folder, the certificate, the model that the recipe ships, the page, and the bill.
 
-    `covered` says of each ability whether replay rows lie close to it; empty without replay.
+    `mixture` is what every source was asked to give, and gave. `covered` says of each ability whether replay rows lie
+    close to it; empty without replay.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class TrainResult:
     model: Path
     report: Path
     covered: dict[str, bool | None]
+    mixture: tuple[MixtureShare, ...]
 
 
 def train(
@@ -91,7 +93,8 @@ def train(
                       planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
                       seed=recipe.seed, progress=progress)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
-        tell_mixture(blended, realised_shares(blended.plan, blended.stream), run)
+        mixture = realised_shares(blended.plan, blended.stream)
+        tell_mixture(blended, mixture, run)
 
         choice = guard.choose()
         run.append_event("chosen", step=choice.step, reason=choice.reason)
@@ -105,4 +108,4 @@ def train(
         run.append_event("samples", items=certifier.examples(frozen))
         model = ship(recipe, certificate, run)
         return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path),
-                           covered_by_replay(run))  # fmt: skip
+                           covered_by_replay(run), mixture)  # fmt: skip

@@ -210,9 +210,9 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
     rows, quoting = without_quotes(replay.rows, exam, recipe.seed)
     prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
-    run.append_event("replay", seconds=seconds, rows=len(rows), excluded=replay.excluded + quoting,
-                     too_long=replay.too_long, duplicates=replay.duplicates, refused=replay.refused,
-                     empty=replay.dropped_empty,
+    run.append_event("replay", seconds=seconds, rows=len(rows), from_cache=replay.from_cache,
+                     excluded=replay.excluded + quoting, too_long=replay.too_long, duplicates=replay.duplicates,
+                     refused=replay.refused, empty=replay.dropped_empty,
                      prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip

@@ -37,6 +37,8 @@ def _endpoint(e: Event) -> str:
 
 def _replay(e: Event) -> str:
     line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
+    if e.get("from_cache"):
+        line += f", {e['from_cache']:,} of them kept from before"
     if e.get("refused"):
         line += f", {e['refused']:,} prompts refused by the chat template"
     if e.get("modes"):

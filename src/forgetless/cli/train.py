@@ -26,7 +26,7 @@ def train(
 
     settings = load_recipe(recipe)
     from forgetless.pipeline import train as run_pipeline
-    from forgetless.reporting import verdict_table
+    from forgetless.reporting import mixture_table, verdict_table
 
     with narrator() as tell:
         result = run_pipeline(settings, resume=resume, progress=tell.progress, on_event=tell.event)
@@ -34,6 +34,7 @@ def train(
     shown = certificate.certified_verdicts if settings.ship == "certified" and certificate.certified_a else ()
     verdicts = shown or certificate.verdicts
     domain = certificate.certified_domain if shown else certificate.domain
+    results_console(json).print(mixture_table(result.mixture))
     results_console(json).print(verdict_table(verdicts, domain, result.covered or None))
     results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)

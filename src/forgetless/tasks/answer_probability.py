@@ -50,6 +50,7 @@ class ProbabilityScorer:
 def probability(likelihood: AnswerLikelihood) -> float | None:
     """2^(−bits per byte) of an answer, or `None` where its likelihood is not a number or it has no bytes.
 
+    Rule 10. It is a chance per byte, in (0, 1], so that tests of bounded scores apply.
     With a log-likelihood ℓ in nats, bits per byte are −ℓ / (ln 2 · bytes), so the score is exp(ℓ / bytes).
     """
     if likelihood.bytes < 1 or likelihood.tokens < 1 or math.isnan(likelihood.log_likelihood):

@@ -10,7 +10,7 @@ from forgetless.verdicts.binary import floor_items
 from forgetless.verdicts.domain import PairedComparison, compare_paired, judge_domain, measure_noise
 from forgetless.verdicts.judge import judge, judge_all
 from forgetless.verdicts.multiplicity import alpha_of_look, holm, holm_adjusted
-from forgetless.verdicts.paired import PairedDifferences, pair, score_from_bits_per_byte, subject_estimates
+from forgetless.verdicts.paired import PairedDifferences, pair, subject_estimates
 from forgetless.verdicts.path import POSITIONS, certified_position, passes, walk_outward
 from forgetless.verdicts.planning import (
     ASSUMED_DISCORDANCE,
@@ -60,7 +60,6 @@ __all__ = [
     "points",
     "power_to_certify",
     "power_to_detect",
-    "score_from_bits_per_byte",
     "settle_together",
     "subject_estimates",
     "training_budget",

@@ -199,11 +199,6 @@ def subject_estimates(base: Sequence[ItemResult], tuned: Sequence[ItemResult]) -
     return {subject: pair([result for result in base if result.subject == subject], tuned) for subject in subjects}
 
 
-def score_from_bits_per_byte(bits: float) -> float:
-    """Rule 10. Compression as a score in (0, 1]: 2^(−bits per byte), a chance per byte, so that bounded tests apply."""
-    return 2.0 ** -max(bits, 0.0)
-
-
 def group_id(result: ItemResult) -> str:
     """The statistical unit of a result: its group, or the item itself where it has none."""
     return result.group or result.item_id

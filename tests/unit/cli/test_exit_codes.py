@@ -14,7 +14,7 @@ import pytest
 from forgetless.cli.console import Narrator
 from forgetless.cli.exits import exit_code
 from forgetless.errors import NonFiniteLossError
-from forgetless.records import Certificate, Verdict, from_json
+from forgetless.records import Certificate, MixtureShare, Verdict, from_json
 from forgetless.rundir import open_run
 
 Command = Callable[..., Any]
@@ -55,7 +55,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Certif
     from forgetless import pipeline
 
     def ends_with(shown: Certificate) -> None:
-        result = pipeline.TrainResult(tmp_path, shown, 10, tmp_path / "model", tmp_path / "report.html", {})
+        shares = (MixtureShare("rows", "domain", 10, 1.0, 1.0, 100, 1.0),)
+        result = pipeline.TrainResult(tmp_path, shown, 10, tmp_path / "model", tmp_path / "report.html", {}, shares)
         monkeypatch.setattr(pipeline, "train", lambda *_, **__: result)
 
     return ends_with

@@ -8,7 +8,7 @@ from verdict_results import results
 
 from forgetless.errors import TaskError
 from forgetless.records import ItemResult
-from forgetless.verdicts import pair, score_from_bits_per_byte, subject_estimates
+from forgetless.verdicts import pair, subject_estimates
 
 
 def test_items_are_aligned_by_id_in_the_order_of_the_base():
@@ -103,8 +103,3 @@ def test_subjects_are_shown_apart():
     assert list(shown) == ["art", "law"]
     assert shown["law"].estimate == pytest.approx(-1 / 3)
     assert shown["art"].n == 2
-
-
-def test_compression_is_a_chance_per_byte():
-    assert score_from_bits_per_byte(0.0) == 1.0
-    assert score_from_bits_per_byte(2.0) == 0.25
