@@ -50,11 +50,11 @@ class World:
 
     @property
     def story(self) -> list[dict[str, Any]]:
-        """What happened, without the clock and the pauses, and of the plan only what no clock decides."""
+        """What happened, without the clock, the pauses and the cache, and of the plan only what no clock decides."""
         told = [e for e in read_events(self.run) if e["event"] != "resumed"]
         timeless = ("event", "steps", "sources", "capabilities")
         told = [{k: e[k] for k in timeless} if e["event"] == "plan" else e for e in told]
-        return [{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in told]
+        return [{k: v for k, v in e.items() if k not in ("time", "seconds", "from_cache")} for e in told]
 
     def json(self, name: str) -> Any:
         return json.loads((self.run / name).read_text("utf-8"))

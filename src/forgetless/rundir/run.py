@@ -135,5 +135,5 @@ def read_events(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _gist(event: dict[str, Any]) -> str:
-    """An event without the clock: what makes it the same event when it is told again."""
-    return content_hash({k: v for k, v in event.items() if k not in ("time", "seconds")})
+    """An event without the clock and the cache's help: what makes it the same event when it is told again."""
+    return content_hash({k: v for k, v in event.items() if k not in ("time", "seconds", "from_cache")})
