@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING
 from forgetless.errors import RecipeError
 
 if TYPE_CHECKING:
-    from forgetless.recipe.schema import EvaluationSettings, ModelSettings, TrainingSettings
+    from forgetless.recipe.schema import EvaluationSettings, ModelSettings, ReplaySettings, TrainingSettings
 
 
-def refuse_combinations(model: ModelSettings, training: TrainingSettings, evaluation: EvaluationSettings) -> None:
+def refuse_combinations(
+    model: ModelSettings, training: TrainingSettings, evaluation: EvaluationSettings, replay: ReplaySettings | None
+) -> None:
     """Raises `RecipeError` for the first combination that cannot work."""
-    for refusal in (*_quantised(model, training), *_flash(model, training), *_adapter(model, training, evaluation)):
+    for refusal in (
+        *_quantised(model, training),
+        *_flash(model, training),
+        *_adapter(model, training, evaluation),
+        *_held(training, replay),
+    ):
         raise refusal
 
 
@@ -90,4 +97,15 @@ def _adapter(model: ModelSettings, training: TrainingSettings, evaluation: Evalu
             rule="there is no line from the base to a DoRA adapter: scaled down it leads to another model, for its row "
             "lengths stay",
             way_out="set `evaluation.path: [1.0]`, or `training.output: merged`, which walks between the whole models",
+        )
+
+
+def _held(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
+    """What speaks of a KL term needs one."""
+    if replay is None and training.domain_kl_weight == 0.0 and training.kl_direction != "forward":
+        yield RecipeError(
+            field="training.kl_direction",
+            value=training.kl_direction,
+            rule="there is no KL term: the recipe has no `replay` rows, and holds no domain rows",
+            way_out="give `replay:`, or a `training.domain_kl_weight` above 0, or leave this out",
         )

@@ -240,10 +240,11 @@ class TrainingSettings(Settings):
 
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
     times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
-    left. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
-    whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
-    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names what full
-    fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
+    left. `kl_weight` is λ in L = cross-entropy + λ · KL on the replay rows + μ · KL on the domain rows, and
+    `domain_kl_weight` is μ; `kl_tokens` says whether the KL covers only the answers of these rows or their prompts as
+    well, and `kl_direction` whether it is KL(base ‖ model), forward, or KL(model ‖ base), reverse. The length of the
+    run is `steps`, or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names
+    what full fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
@@ -258,7 +259,9 @@ class TrainingSettings(Settings):
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
     long_rows: Literal["reject", "cut_prompt"] = "reject"
     kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
+    domain_kl_weight: Annotated[Real, Field(ge=0.0)] = 0.0
     kl_tokens: Literal["answer", "all"] = "answer"
+    kl_direction: Literal["forward", "reverse"] = "forward"
     warmup_steps: Annotated[Whole, Field(ge=0)] = 10
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[Real, Field(ge=0.0)] = 0.0
@@ -568,5 +571,5 @@ class Recipe(Questions):
 
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> Recipe:
-        refuse_combinations(self.model, self.training, self.evaluation)
+        refuse_combinations(self.model, self.training, self.evaluation, self.replay)
         return self

@@ -1,8 +1,8 @@
 """From bins of documents to one batch of tensors.
 
 In: bins, each a list of documents that share a row. Out: the batch that the trainer feeds to the model, and next to
-it the same replay documents once more, in rows of their own, for the reference model: it never sees a token that it
-is not asked about.
+it the documents that are held by KL once more, in rows of their own, for the reference model: it never sees a document
+that it is not asked about.
 
 There is no attention mask: `position_ids` that start anew with every document are what keeps documents apart, and a
 mask of ones would undo that.
@@ -10,7 +10,7 @@ mask of ones would undo that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,8 @@ from forgetless.training.isolation import Layout
 
 Bin = Sequence[tuple[int, int]]
 
+_REPLAY: frozenset[StreamKind] = frozenset({"replay"})
+
 
 @dataclass(frozen=True, slots=True)
 class Collator:
@@ -33,7 +35,8 @@ class Collator:
         documents: For each stream its documents.
         kinds: The kind of each stream.
         pad_id: Fills rows that are shorter than the longest one.
-        kl_tokens: Whether the KL covers the labelled tokens of a replay document, or all but its first.
+        held: The kinds of documents that a KL term holds.
+        kl_tokens: Whether the KL covers the labelled tokens of a held document, or all but its first.
         layout: Whether the documents of a bin share a row, each has its own (for models that would let them see each
             other), or all documents of a batch share one row (for flash attention).
     """
@@ -41,6 +44,7 @@ class Collator:
     documents: Sequence[Sequence[Encoded]]
     kinds: Sequence[StreamKind]
     pad_id: int
+    held: Collection[StreamKind] = _REPLAY
     kl_tokens: Literal["answer", "all"] = "answer"
     layout: Layout = "packed"
 
@@ -49,21 +53,21 @@ class Collator:
 
         Returns:
             `input_ids`, `position_ids`, `labels`, `stream_ids` and `kl_mask`, all `[B, L]`, and, when there are
-            replay documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`.
+            held documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`.
             In the flat layout B and B' are 1.
 
             Both masks and `labels` speak of the token at their own position, which the position before it predicts;
-            the first token of a document has neither. Replay documents have no labels: they are held by KL alone.
+            the first token of a document has neither. Replay documents have no labels: they are held, and not learned.
             The n-th true position of `kl_mask` and of `reference_mask`, row by row, is the same token.
         """
         drawn = [document for b in bins for document in b]
         groups = {"packed": bins, "alone": [[document] for document in drawn], "flat": [drawn]}[self.layout]
         rows = [self._row(group) for group in groups if group]
-        replay = [document for document in drawn if self.kinds[document[0]] == "replay"]
+        held = [document for document in drawn if self.kinds[document[0]] in self.held]
         batch = _stack(rows, self.pad_id)
         batch["kl_mask"] = batch.pop("mask")
-        if replay:
-            reference = _stack(self._reference_rows(replay, longest=batch["input_ids"].shape[1]), self.pad_id)
+        if held:
+            reference = _stack(self._reference_rows(held, longest=batch["input_ids"].shape[1]), self.pad_id)
             batch["reference_input_ids"] = reference["input_ids"]
             batch["reference_position_ids"] = reference["position_ids"]
             batch["reference_mask"] = reference["mask"]
@@ -75,9 +79,8 @@ class Collator:
             document = self.documents[stream][index]
             length = len(document.input_ids)
             labels = [IGNORED, *document.labels[1:]]
-            mask = [False] * length
+            mask = self._kl_mask(labels) if self.kinds[stream] in self.held else [False] * length
             if self.kinds[stream] == "replay":
-                mask = self._replay_mask(labels)
                 labels = [IGNORED] * length
             row.input_ids.extend(document.input_ids)
             row.position_ids.extend(range(length))
@@ -86,19 +89,19 @@ class Collator:
             row.mask.extend(mask)
         return row
 
-    def _replay_mask(self, labels: Sequence[int]) -> list[bool]:
+    def _kl_mask(self, labels: Sequence[int]) -> list[bool]:
         if self.kl_tokens == "all":
             return [position > 0 for position in range(len(labels))]
         return [label != IGNORED for label in labels]
 
-    def _reference_rows(self, replay: Bin, *, longest: int) -> list[_Row]:
-        """The replay documents in rows of at most `longest` tokens, in the order in which the batch holds them.
+    def _reference_rows(self, held: Bin, *, longest: int) -> list[_Row]:
+        """The held documents in rows of at most `longest` tokens, in the order in which the batch holds them.
 
         In the flat layout, where the batch is one row as long as all its documents, that is one row as well.
         """
         groups: list[list[tuple[int, int]]] = [[]]
         room = longest
-        for stream, index in replay:
+        for stream, index in held:
             length = len(self.documents[stream][index].input_ids)
             if groups[-1] and (length > room or self.layout == "alone"):
                 groups.append([])

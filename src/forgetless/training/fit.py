@@ -25,6 +25,8 @@ from forgetless.training.collate import Collator
 from forgetless.training.heads import check_head
 from forgetless.training.isolation import layout_of
 from forgetless.training.loader import Loader
+from forgetless.training.loss import RetentionLoss, held_kinds
+from forgetless.training.reference import LiveReference
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.student import make_student
 from forgetless.training.trainer import RetentionTrainer
@@ -67,8 +69,8 @@ def fit(
             step, before the checkpoint is saved. A returned reason ends the run after that checkpoint.
         seed: Seeds adapter and dropout.
         extra_state: Gives JSON data to be saved in every checkpoint, and found again in `Checkpoint.extra`.
-        on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl` and `entropy`
-            (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
+        on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl`, `domain_kl`
+            and `entropy` (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
         on_step: Called after every step with the steps done and the steps of the whole run.
         resume: Go on from there (see `latest_resumable`); the result is that of a run that was never interrupted.
 
@@ -121,22 +123,33 @@ def make_trainer(
         seed=seed,
         device=base.model.device.type,
     )
+    held = held_kinds(settings).intersection(blended.kinds)
     collate = Collator(
         blended.documents,
         blended.kinds,
         pad_id=base.format.pad_id,
+        held=held,
         kl_tokens=settings.kl_tokens,
         layout=layout_of(base.model),
     )
-    if settings.kl_weight > 0.0 and "replay" in blended.kinds:
+    if held:
         check_head(base.model)
+
+    def make_loss(trainer: RetentionTrainer) -> RetentionLoss:
+        reference = LiveReference(
+            base.model,
+            direction=settings.kl_direction,
+            layout=collate.layout,
+            autocast=trainer.accelerator.autocast,
+        )
+        return RetentionLoss(settings, kinds=blended.kinds, reference=reference, tally=trainer.tally)
+
     return RetentionTrainer(
         make_student(base.model, settings, seed=seed),
-        base.model,
         config=config,
         loader=Loader(blended.stream, collate, config.process_index, config.world_size),
         tokenizer=base.format.tokenizer,
-        kl_weight=settings.kl_weight,
+        make_loss=make_loss if held else None,
         savepoint=savepoint,
         callbacks=[watch],
     )

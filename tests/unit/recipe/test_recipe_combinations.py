@@ -37,6 +37,7 @@ def whole(with_setting: Change, model: dict[str, Any], training: dict[str, Any],
         (FLASH, {}, "model.attention", "method: lora"),
         ({"adapter": "first"}, ADAPTER, "training.output", "output: merged"),
         ({}, ADAPTER | {"lora": {"dora": True}}, "evaluation.path", "path: [1.0]"),
+        ({}, {"kl_direction": "reverse"}, "training.kl_direction", "domain_kl_weight"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(
@@ -57,6 +58,7 @@ def test_what_cannot_work_is_refused_with_a_way_out(
         ({}, ADAPTER | {"lora": {"dora": True}}, [1.0]),
         ({}, LORA | {"lora": {"dora": True}}, [0.5, 1.0]),
         ({"adapter": "first"}, LORA, [0.5, 1.0]),
+        ({}, {"kl_direction": "reverse", "domain_kl_weight": 0.1}, [1.0]),
         ({}, {"freeze": ["embeddings", "head", "layers 3", "layers 0-0"]}, [1.0]),
     ],
 )
