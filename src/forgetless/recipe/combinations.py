@@ -101,11 +101,34 @@ def _adapter(model: ModelSettings, training: TrainingSettings, evaluation: Evalu
 
 
 def _held(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
-    """What speaks of a KL term needs one."""
+    """What speaks of a KL term needs one, and what was written down of the base is enough for one term alone."""
+    if training.kl_reference == "cached":
+        yield from _cached(training, replay)
     if replay is None and training.domain_kl_weight == 0.0 and training.kl_direction != "forward":
         yield RecipeError(
             field="training.kl_direction",
             value=training.kl_direction,
             rule="there is no KL term: the recipe has no `replay` rows, and holds no domain rows",
             way_out="give `replay:`, or a `training.domain_kl_weight` above 0, or leave this out",
+        )
+
+
+def _cached(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
+    def refused(rule: str, way_out: str) -> RecipeError:
+        return RecipeError(field="training.kl_reference", value=training.kl_reference, rule=rule, way_out=way_out)
+
+    if replay is None:
+        yield refused(
+            "it is written for replay rows, and the recipe has none", "give `replay:`, or leave `kl_reference` out"
+        )
+    if training.kl_direction == "reverse":
+        yield refused(
+            "KL(model ‖ base) needs the base's probability of whatever the model may come to say, and only that of its "
+            "likeliest tokens is written down",
+            "set `kl_reference: live`, or `kl_direction: forward`",
+        )
+    if training.domain_kl_weight > 0.0:
+        yield refused(
+            "it is written for replay rows, and `domain_kl_weight` holds domain rows as well",
+            "set `kl_reference: live`, or leave `domain_kl_weight` out",
         )

@@ -40,6 +40,7 @@ Files = Annotated[list[str], Field(min_length=1)]
 _SET_BY_FORGETLESS = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
 _HUB_KEYS = ("subset", "split", "revision")
 
+DEFAULT_TOP_K = 128
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -242,7 +243,8 @@ class TrainingSettings(Settings):
     times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
     left. `kl_weight` is λ in L = cross-entropy + λ · KL on the replay rows + μ · KL on the domain rows, and
     `domain_kl_weight` is μ; `kl_tokens` says whether the KL covers only the answers of these rows or their prompts as
-    well, and `kl_direction` whether it is KL(base ‖ model), forward, or KL(model ‖ base), reverse. The length of the
+    well, and `kl_direction` whether it is KL(base ‖ model), forward, or KL(model ‖ base), reverse. With
+    `kl_reference: cached` the base writes its `kl_top_k` likeliest tokens down before the first step. The length of the
     run is `steps`, or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names
     what full fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
     """
@@ -262,6 +264,8 @@ class TrainingSettings(Settings):
     domain_kl_weight: Annotated[Real, Field(ge=0.0)] = 0.0
     kl_tokens: Literal["answer", "all"] = "answer"
     kl_direction: Literal["forward", "reverse"] = "forward"
+    kl_reference: Literal["live", "cached"] = "live"
+    kl_top_k: Annotated[Whole, Field(ge=1)] | None = None
     warmup_steps: Annotated[Whole, Field(ge=0)] = 10
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[Real, Field(ge=0.0)] = 0.0
@@ -278,12 +282,20 @@ class TrainingSettings(Settings):
             data = data | {"lora": {}}
         if data.get("steps") is None and data.get("epochs") is None:
             data = data | {"epochs": 1.0}
+        if data.get("kl_reference") == "cached" and data.get("kl_top_k") is None:
+            data = data | {"kl_top_k": DEFAULT_TOP_K}
         return data
 
     @model_validator(mode="after")
     def _a_run_has_one_length(self) -> Self:
         if self.steps is not None and self.epochs is not None:
             raise ValueError("the length of a run is `steps:` or `epochs:`, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_cached_is_cut(self) -> Self:
+        if self.kl_top_k is not None and self.kl_reference == "live":
+            raise ValueError("`kl_top_k:` is read with `kl_reference: cached`; a live reference gives all tokens")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ mask of ones would undo that.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -39,6 +39,8 @@ class Collator:
         kl_tokens: Whether the KL covers the labelled tokens of a held document, or all but its first.
         layout: Whether the documents of a bin share a row, each has its own (for models that would let them see each
             other), or all documents of a batch share one row (for flash attention).
+        top_k: Gives, as columns, what the base is known to say of the held tokens of some documents, so that it need
+            not read them.
     """
 
     documents: Sequence[Sequence[Encoded]]
@@ -47,18 +49,20 @@ class Collator:
     held: Collection[StreamKind] = _REPLAY
     kl_tokens: Literal["answer", "all"] = "answer"
     layout: Layout = "packed"
+    top_k: Callable[[Bin], dict[str, Tensor]] | None = None
 
     def __call__(self, bins: Sequence[Bin]) -> dict[str, Tensor]:
         """One batch.
 
         Returns:
             `input_ids`, `position_ids`, `labels`, `stream_ids` and `kl_mask`, all `[B, L]`, and, when there are
-            held documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`.
-            In the flat layout B and B' are 1.
+            held documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`, or
+            what `top_k` gives. In the flat layout B and B' are 1.
 
             Both masks and `labels` speak of the token at their own position, which the position before it predicts;
             the first token of a document has neither. Replay documents have no labels: they are held, and not learned.
-            The n-th true position of `kl_mask` and of `reference_mask`, row by row, is the same token.
+            The n-th true position of `kl_mask` and of `reference_mask`, row by row, is the same token, and so is the
+            n-th of what `top_k` gives.
         """
         drawn = [document for b in bins for document in b]
         groups = {"packed": bins, "alone": [[document] for document in drawn], "flat": [drawn]}[self.layout]
@@ -66,12 +70,16 @@ class Collator:
         held = [document for document in drawn if self.kinds[document[0]] in self.held]
         batch = _stack(rows, self.pad_id)
         batch["kl_mask"] = batch.pop("mask")
-        if held:
-            reference = _stack(self._reference_rows(held, longest=batch["input_ids"].shape[1]), self.pad_id)
-            batch["reference_input_ids"] = reference["input_ids"]
-            batch["reference_position_ids"] = reference["position_ids"]
-            batch["reference_mask"] = reference["mask"]
+        if held and self.top_k is not None:
+            batch |= self.top_k(held)
+        elif held:
+            batch |= self.reference_columns(held, longest=batch["input_ids"].shape[1])
         return batch
+
+    def reference_columns(self, held: Bin, *, longest: int) -> dict[str, Tensor]:
+        """Held documents in rows of at most `longest` tokens, in their order, for the base to read."""
+        rows = _stack(self._reference_rows(held, longest=longest), self.pad_id)
+        return {f"reference_{name}": rows[name] for name in ("input_ids", "position_ids", "mask")}
 
     def _row(self, documents: Bin) -> _Row:
         row = _Row([], [], [], [], [])
@@ -79,7 +87,7 @@ class Collator:
             document = self.documents[stream][index]
             length = len(document.input_ids)
             labels = [IGNORED, *document.labels[1:]]
-            mask = self._kl_mask(labels) if self.kinds[stream] in self.held else [False] * length
+            mask = self.kl_mask(labels) if self.kinds[stream] in self.held else [False] * length
             if self.kinds[stream] == "replay":
                 labels = [IGNORED] * length
             row.input_ids.extend(document.input_ids)
@@ -89,10 +97,9 @@ class Collator:
             row.mask.extend(mask)
         return row
 
-    def _kl_mask(self, labels: Sequence[int]) -> list[bool]:
-        if self.kl_tokens == "all":
-            return [position > 0 for position in range(len(labels))]
-        return [label != IGNORED for label in labels]
+    def kl_mask(self, labels: Sequence[int]) -> list[bool]:
+        """Which tokens of a held document a KL term is about."""
+        return [position > 0 and (self.kl_tokens == "all" or label != IGNORED) for position, label in enumerate(labels)]
 
     def _reference_rows(self, held: Bin, *, longest: int) -> list[_Row]:
         """The held documents in rows of at most `longest` tokens, in the order in which the batch holds them.

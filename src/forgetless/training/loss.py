@@ -20,7 +20,7 @@ from forgetless.recipe import TrainingSettings
 from forgetless.records import StreamKind
 from forgetless.tokens.encoded import IGNORED
 from forgetless.training.heads import OutputHead
-from forgetless.training.reference import LiveReference
+from forgetless.training.reference import Reference
 from forgetless.training.tally import Tally
 
 Batch = dict[str, Tensor]
@@ -45,7 +45,7 @@ class RetentionLoss:
     """
 
     def __init__(
-        self, settings: TrainingSettings, *, kinds: Sequence[StreamKind], reference: LiveReference | None, tally: Tally
+        self, settings: TrainingSettings, *, kinds: Sequence[StreamKind], reference: Reference | None, tally: Tally
     ) -> None:
         weights = (_Term("kl", "replay", settings.kl_weight), _Term("domain_kl", "domain", settings.domain_kl_weight))
         self._terms = [term for term in weights if term.kind in held_kinds(settings) and term.kind in kinds]
@@ -57,7 +57,8 @@ class RetentionLoss:
     def held_tokens(self, batch: Batch) -> Tensor:
         """How many tokens of a batch each KL term is about, `[terms]`."""
         streams = batch["stream_ids"][batch["kl_mask"]]
-        return torch.stack([self._chosen(term, streams).sum() for term in self._terms])
+        counts = [self._chosen(term, streams).sum() for term in self._terms]
+        return torch.stack(counts) if counts else streams.new_zeros(0)
 
     def __call__(self, head: OutputHead, states: Tensor, batch: Batch, *, items: Tensor, held: Tensor) -> Tensor:
         """The share of one micro-batch in the loss of the whole batch.
@@ -70,7 +71,7 @@ class RetentionLoss:
             held: The sum of `held_tokens` over the whole batch.
         """
         loss = self._cross_entropy(head, states, batch["labels"]) / items.clamp(min=1)
-        if "reference_mask" not in batch or self._reference is None:
+        if self._reference is None or not any(name.startswith("reference_") for name in batch):
             return loss
         mask = batch["kl_mask"][:, 1:]
         states, streams = states[mask], batch["stream_ids"][:, 1:][mask]
@@ -99,3 +100,8 @@ def held_kinds(settings: TrainingSettings) -> frozenset[StreamKind]:
     """The kinds of rows that the settings hold to the base by KL."""
     weights: dict[StreamKind, float] = {"replay": settings.kl_weight, "domain": settings.domain_kl_weight}
     return frozenset(kind for kind, weight in weights.items() if weight > 0.0)
+
+
+def needs_live_base(settings: TrainingSettings) -> bool:
+    """Whether the base is asked in every step."""
+    return bool(held_kinds(settings)) and settings.kl_reference == "live"

@@ -68,6 +68,39 @@ def test_what_can_is_accepted(
     assert parse_recipe(whole(with_setting, model, training, path=path)).training.method
 
 
+REPLAYED = {
+    "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 0.7}},
+    "replay": {"share": 0.3},
+}
+
+
+@pytest.mark.parametrize(
+    ("parts", "training", "way_out"),
+    [
+        ({}, {}, "give `replay:`"),
+        (REPLAYED, {"kl_direction": "reverse"}, "kl_reference: live"),
+        (REPLAYED, {"domain_kl_weight": 0.1}, "kl_reference: live"),
+    ],
+)
+def test_what_was_written_down_of_the_base_is_not_enough_for_all(
+    with_setting: Change, parts: dict[str, Any], training: dict[str, Any], way_out: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(with_setting("training", training | {"kl_reference": "cached"}) | parts)
+    assert caught.value.field == "training.kl_reference"
+    assert way_out in caught.value.way_out
+
+
+def test_how_much_is_written_down_has_a_default_and_is_read_with_a_cache_only(
+    with_setting: Change, refusal: Refuse
+) -> None:
+    recipe = parse_recipe(with_setting("training", {"kl_reference": "cached", "kl_tokens": "all"}) | REPLAYED)
+    assert recipe.training.kl_top_k == 128
+    assert parse_recipe(recipe.model_dump()) == recipe
+    assert parse_recipe(with_setting("training", {}) | REPLAYED).training.kl_top_k is None
+    assert "`kl_reference: cached`" in refusal("training", {"kl_top_k": 64}).rule
+
+
 def test_an_adapter_is_shipped_by_a_lora_run_only(refusal: Refuse) -> None:
     assert "`method: lora`" in refusal("training.output", "adapter").rule
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 from forgetless import nano
 from forgetless.models import load_folder
 from forgetless.recipe import LoraSettings, TrainingSettings
+from forgetless.training import prepare as prepare_module
 from forgetless.training.blend import Blend
 from forgetless.training.fit import make_trainer
+from forgetless.training.prepare import prepare
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.trainer import RetentionTrainer
 from forgetless.training.watch import Watch
@@ -28,7 +29,9 @@ def trainer_of(
 ) -> RetentionTrainer:
     savepoint = Savepoint(folder, mixed.stream, dict)
     watch = Watch(savepoint, every_steps=4, on_evaluate=lambda model, step, tokens: None)
-    trainer = make_trainer(loaded(base), mixed, settings, savepoint, watch, every_steps=4, seed=5)
+    model = loaded(base)
+    collate = prepare(model, mixed, settings, cache=folder / "cache")
+    trainer = make_trainer(model, mixed, settings, collate, savepoint, watch, every_steps=4, seed=5)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in trainer.model.parameters():
@@ -140,8 +143,7 @@ def test_the_loss_does_not_depend_on_how_documents_are_laid_out(
 ) -> None:
     settings = SETTINGS.model_copy(update={"kl_weight": kl_weight})
     packed = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
-    # The function `fit` hides its module in the package.
-    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: layout)
+    monkeypatch.setattr(prepare_module, "layout_of", lambda model: layout)
     other = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
     torch.testing.assert_close(packed, other, rtol=1e-5, atol=1e-6)
 
@@ -149,7 +151,7 @@ def test_the_loss_does_not_depend_on_how_documents_are_laid_out(
 def test_in_the_flat_layout_boundaries_are_handed_to_both_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: "flat")
+    monkeypatch.setattr(prepare_module, "layout_of", lambda model: "flat")
     base = tiny_model()
     trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, base)
     given: list[dict[str, Any]] = []
