@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from forgetless.losses.projection import DEFAULT_CHUNK, TokenSum, head_loss, project
+from forgetless.losses.projection import TokenSum, head_loss, project, tokens_at_once
 
 
 class TopK(NamedTuple):
@@ -39,7 +39,7 @@ def top_k(
     *,
     bias: Tensor | None = None,
     softcap: float | None = None,
-    chunk: int = DEFAULT_CHUNK,
+    chunk: int | None = None,
 ) -> TopK:
     """What a reference says of the tokens that its states predict.
 
@@ -49,14 +49,15 @@ def top_k(
         k: At most V.
         bias: `[V]` or none.
         softcap: Bound of the logits, for models that cap them.
-        chunk: Tokens projected at a time.
+        chunk: Tokens projected at a time; by default see `tokens_at_once`.
 
     Raises:
         ValueError: `k` is larger than the vocabulary, or not positive.
     """
     if not 1 <= k <= weight.shape[0]:
         raise ValueError(f"k must lie between 1 and the vocabulary ({weight.shape[0]}), got {k}")
-    parts = [_top_k_of(project(part, weight, bias, softcap), k) for part in hidden.split(chunk)]
+    size = chunk or tokens_at_once(weight.shape[0])
+    parts = [_top_k_of(project(part, weight, bias, softcap), k) for part in hidden.split(size)]
     return TopK(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -67,7 +68,7 @@ def cached_kl_sum(
     *,
     bias: Tensor | None = None,
     softcap: float | None = None,
-    chunk: int = DEFAULT_CHUNK,
+    chunk: int | None = None,
 ) -> TokenSum:
     """KL(reference ‖ model) over the reference's top k tokens and one bucket for the rest, summed, in nats.
 
@@ -81,7 +82,7 @@ def cached_kl_sum(
         reference: Of the same N tokens.
         bias: `[V]` or none.
         softcap: Bound of the logits, for models that cap them.
-        chunk: Tokens projected at a time.
+        chunk: Tokens projected at a time; by default see `tokens_at_once`.
 
     Raises:
         ValueError: The reference speaks of another number of tokens.

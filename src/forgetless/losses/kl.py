@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from forgetless.losses.projection import DEFAULT_CHUNK, TokenSum, head_loss, project
+from forgetless.losses.projection import TokenSum, head_loss, project
 
 Direction = Literal["forward", "reverse"]
 """KL(reference ‖ model), which asks for all that the reference may say; KL(model ‖ reference), for nothing else."""
@@ -28,7 +28,7 @@ def kl_sum(
     reference_bias: Tensor | None = None,
     direction: Direction = "forward",
     softcap: float | None = None,
-    chunk: int = DEFAULT_CHUNK,
+    chunk: int | None = None,
 ) -> TokenSum:
     """KL between reference and model, summed over tokens, in nats.
 
@@ -45,7 +45,7 @@ def kl_sum(
         reference_bias: `[V]` or none.
         direction: Which of the two comes first.
         softcap: Bound of the logits of both models, for models that cap them.
-        chunk: Tokens projected at a time.
+        chunk: Tokens projected at a time; by default see `tokens_at_once`.
 
     Raises:
         ValueError: The two models do not speak of the same positions or the same vocabulary.

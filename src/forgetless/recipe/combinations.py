@@ -129,6 +129,7 @@ def _cached(training: TrainingSettings, replay: ReplaySettings | None) -> Iterat
         )
     if training.domain_kl_weight > 0.0:
         yield refused(
-            "it is written for replay rows, and `domain_kl_weight` holds domain rows as well",
-            "set `kl_reference: live`, or leave `domain_kl_weight` out",
+            "it is written for replay rows, and `domain_kl_weight` (which `domain_weights: asft` brings) holds domain "
+            "rows as well",
+            "set `kl_reference: live`, or leave them out",
         )

@@ -58,7 +58,7 @@ def kept_arrays(
         ResourceError: The disk has no room for them.
         RunFolderError: The folder cannot be written.
     """
-    folder = arrays_folder(cache, made_of)
+    folder, made_of = arrays_folder(cache, made_of), json.loads(json.dumps(made_of))
     with disk_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):

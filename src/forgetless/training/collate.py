@@ -10,10 +10,12 @@ mask of ones would undo that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -39,6 +41,7 @@ class Collator:
         kl_tokens: Whether the KL covers the labelled tokens of a held document, or all but its first.
         layout: Whether the documents of a bin share a row, each has its own (for models that would let them see each
             other), or all documents of a batch share one row (for flash attention).
+        weights: For some streams, for each document a weight for each token. A label of weight 0 is left out.
         top_k: Gives, as columns, what the base is known to say of the held tokens of some documents, so that it need
             not read them.
     """
@@ -49,6 +52,7 @@ class Collator:
     held: Collection[StreamKind] = _REPLAY
     kl_tokens: Literal["answer", "all"] = "answer"
     layout: Layout = "packed"
+    weights: Mapping[int, Sequence[npt.NDArray[np.float32]]] = field(default_factory=dict)
     top_k: Callable[[Bin], dict[str, Tensor]] | None = None
 
     def __call__(self, bins: Sequence[Bin]) -> dict[str, Tensor]:
@@ -57,7 +61,8 @@ class Collator:
         Returns:
             `input_ids`, `position_ids`, `labels`, `stream_ids` and `kl_mask`, all `[B, L]`, and, when there are
             held documents, `reference_input_ids`, `reference_position_ids` and `reference_mask`, all `[B', L']`, or
-            what `top_k` gives. In the flat layout B and B' are 1.
+            what `top_k` gives. In the flat layout B and B' are 1. Where there are any weights, `weights` `[B, L]`
+            has that of every token, 1 in streams that have none.
 
             Both masks and `labels` speak of the token at their own position, which the position before it predicts;
             the first token of a document has neither. Replay documents have no labels: they are held, and not learned.
@@ -70,6 +75,8 @@ class Collator:
         held = [document for document in drawn if self.kinds[document[0]] in self.held]
         batch = _stack(rows, self.pad_id)
         batch["kl_mask"] = batch.pop("mask")
+        if not self.weights:
+            del batch["weights"]
         if held and self.top_k is not None:
             batch |= self.top_k(held)
         elif held:
@@ -82,19 +89,22 @@ class Collator:
         return {f"reference_{name}": rows[name] for name in ("input_ids", "position_ids", "mask")}
 
     def _row(self, documents: Bin) -> _Row:
-        row = _Row([], [], [], [], [])
+        row = _Row([], [], [], [], [], [])
         for stream, index in documents:
             document = self.documents[stream][index]
             length = len(document.input_ids)
             labels = [IGNORED, *document.labels[1:]]
             mask = self.kl_mask(labels) if self.kinds[stream] in self.held else [False] * length
+            weights = self.weights[stream][index].tolist() if stream in self.weights else [1.0] * length
             if self.kinds[stream] == "replay":
                 labels = [IGNORED] * length
+            labels = [IGNORED if weight == 0.0 else label for label, weight in zip(labels, weights, strict=True)]
             row.input_ids.extend(document.input_ids)
             row.position_ids.extend(range(length))
             row.labels.extend(labels)
             row.stream_ids.extend([stream] * length)
             row.mask.extend(mask)
+            row.weights.extend(weights)
         return row
 
     def kl_mask(self, labels: Sequence[int]) -> list[bool]:
@@ -124,6 +134,10 @@ class _Row(NamedTuple):
     labels: list[int]
     stream_ids: list[int]
     mask: list[bool]
+    weights: list[float]
+
+
+_DTYPES = {"mask": torch.bool, "weights": torch.float32}
 
 
 def _stack(rows: Iterable[_Row], pad_id: int) -> dict[str, Tensor]:
@@ -131,9 +145,9 @@ def _stack(rows: Iterable[_Row], pad_id: int) -> dict[str, Tensor]:
 
     Without any row the batch is two padding tokens: a process that has no bin left still takes part in the step.
     """
-    rows = list(rows) or [_Row([], [], [], [], [])]
+    rows = list(rows) or [_Row([], [], [], [], [], [])]
     longest = max(2, *(len(row.input_ids) for row in rows))
-    columns: dict[str, list[list[int]]] = {name: [] for name in _Row._fields}
+    columns: dict[str, list[list[Any]]] = {name: [] for name in _Row._fields}
     for row in rows:
         padding = longest - len(row.input_ids)
         columns["input_ids"].append(row.input_ids + [pad_id] * padding)
@@ -141,7 +155,5 @@ def _stack(rows: Iterable[_Row], pad_id: int) -> dict[str, Tensor]:
         columns["labels"].append(row.labels + [IGNORED] * padding)
         columns["stream_ids"].append(row.stream_ids + [-1] * padding)
         columns["mask"].append([*row.mask, *[False] * padding])
-    return {
-        name: torch.tensor(values, dtype=torch.bool if name == "mask" else torch.long)
-        for name, values in columns.items()
-    }
+        columns["weights"].append(row.weights + [1.0] * padding)
+    return {name: torch.tensor(values, dtype=_DTYPES.get(name, torch.long)) for name, values in columns.items()}

@@ -23,22 +23,26 @@ def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evalua
 
     One checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it), the optimizer's two
     moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
-    models that may be shipped: in the base's number format, or as adapters. While no step asks the base, its weights
-    are in a file instead of in the memory of a CPU.
+    models that may be shipped: in the base's number format, or as adapters. The file of a base that is set aside is
+    gone before those are written, and no larger.
     """
     saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
     shipped = saved if settings.output == "adapter" else model_bytes(base)
-    aside = model_bytes(base) if sets_base_aside(settings) and base.device.type == "cpu" else 0
-    # The file is gone before anything is shipped.
-    return saved * (evaluations + 1) + 2 * moments + max(2 * shipped, aside)
+    return saved * (evaluations + 1) + 2 * moments + 2 * shipped
 
 
-def reference_bytes(base: PreTrainedModel, settings: TrainingSettings, replay: ReplaySettings | None) -> int:
-    """Bytes in the cache folder, at most, of what the base says of replay rows; 0 where it is asked live."""
+def reference_bytes(
+    base: PreTrainedModel, settings: TrainingSettings, replay: ReplaySettings | None, *, texts: bool
+) -> int:
+    """Bytes in the cache folder, at most, of what the base says of replay rows; 0 where it is asked live.
+
+    Of a conversation it may be the answer alone; `texts` that the base continues are held from their beginning.
+    """
     if replay is None or settings.kl_reference == "live":
         return 0
     vocabulary = base.get_output_embeddings().weight.shape[0]
-    tokens = replay.max_new_tokens + (replay.max_prompt_tokens if settings.kl_tokens == "all" else 0)
+    whole = texts or settings.kl_tokens == "all"
+    tokens = replay.max_new_tokens + (replay.max_prompt_tokens if whole else 0)
     return stored_bytes(replay.rows * tokens, kept_of(settings, vocabulary), vocabulary)
 
 

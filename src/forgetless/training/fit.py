@@ -27,7 +27,7 @@ from forgetless.training.checkpoints import Checkpoint, refuse_leftovers
 from forgetless.training.collate import Collator
 from forgetless.training.disk import sets_base_aside
 from forgetless.training.loader import Loader
-from forgetless.training.loss import RetentionLoss, needs_live_base
+from forgetless.training.loss import RetentionLoss, needs_live_base, replaces_stock_loss
 from forgetless.training.prepare import prepare
 from forgetless.training.reference import CachedReference, LiveReference, Reference
 from forgetless.training.savepoint import Savepoint
@@ -155,7 +155,7 @@ def make_trainer(
         config=config,
         loader=Loader(blended.stream, collate, config.process_index, config.world_size),
         tokenizer=base.format.tokenizer,
-        make_loss=make_loss if collate.held else None,
+        make_loss=make_loss if replaces_stock_loss(settings, blended.kinds) else None,
         savepoint=savepoint,
         callbacks=[watch],
     )

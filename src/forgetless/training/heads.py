@@ -86,8 +86,9 @@ def check_head(model: PreTrainedModel) -> None:
         raise ModelError(
             field="training.kl_weight",
             value=type(model).__name__,
-            rule="the logits of this model are not a linear map of its last hidden states, as the KL term needs",
-            way_out="leave `replay:` and `training.domain_kl_weight` out, or start from another model",
+            rule="the logits of this model are not a linear map of its last hidden states, as KL and weights need",
+            way_out="leave `replay:`, `training.domain_kl_weight` and `training.domain_weights` out, or start from "
+            "another model",
         )
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
 from forgetless.models import LoadedModel
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import TrainingSettings
+from forgetless.training.base_likelihood import base_weights
 from forgetless.training.blend import Blend
 from forgetless.training.collate import Bin, Collator
 from forgetless.training.heads import check_head
 from forgetless.training.isolation import layout_of
-from forgetless.training.loss import held_kinds
+from forgetless.training.loss import held_kinds, replaces_stock_loss
 from forgetless.training.reference_cache import StoredTopK, as_columns, store_top_k
 
 
@@ -56,12 +58,17 @@ def prepare(
         kl_tokens=settings.kl_tokens,
         layout=layout_of(base.model),
     )
-    if held:
+    if replaces_stock_loss(settings, blended.kinds):
         check_head(base.model)
     if "replay" in held and settings.kl_reference == "cached":
         told = progress(f"the base's {settings.kl_top_k} likeliest tokens on replay")
         stored = store_top_k(base, blended, settings, collate, cache=cache, only=only, progress=told)
         collate = replace(collate, top_k=lambda documents: _columns(stored, documents))
+    if settings.domain_weights in ("stm", "flow"):
+        rule: Literal["stm", "flow"] = settings.domain_weights
+        told = progress("the base's likelihood of the domain")
+        weights = base_weights(rule, base, blended, settings, collate, cache=cache, only=only, progress=told)
+        collate = replace(collate, weights=weights)
     return collate
 
 

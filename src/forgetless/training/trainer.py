@@ -31,7 +31,7 @@ from forgetless.training.tally import Tally
 MakeLoss = Callable[["RetentionTrainer"], RetentionLoss]
 
 _OWN_COLUMNS = (
-    *("stream_ids", "kl_mask", "reference_input_ids", "reference_position_ids", "reference_mask"),
+    *("stream_ids", "weights", "kl_mask", "reference_input_ids", "reference_position_ids", "reference_mask"),
     *("reference_ids", "reference_log_probabilities", "reference_tail"),
 )
 

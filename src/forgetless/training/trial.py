@@ -14,6 +14,7 @@ import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def try_steps(base: LoadedModel, blended: Blend, *, settings: TrainingSettings, 
         gc.collect()
         if base.model.device.type == "cuda":
             torch.cuda.empty_cache()
-    whole = reading * _more_to_read(blended, drawn) if collate.top_k is not None else 0.0
+    asked = ["replay"] * (collate.top_k is not None) + ["domain"] * bool(collate.weights)
+    whole = reading * _more_to_read(blended, drawn, asked) if asked else 0.0
     return Trial(clock.step_seconds, len(clock.timed), peak.bytes, clock.resident_bytes, whole)
 
 
@@ -110,12 +112,11 @@ def _drawn(stream: MixtureStream, batches: int) -> set[tuple[int, int]]:
     return {document for _ in range(batches) for packed in fresh.next_batch() for document in packed}
 
 
-def _more_to_read(blended: Blend, drawn: set[tuple[int, int]]) -> float:
-    """All replay tokens over those of the documents that were drawn."""
-    replay = blended.kinds.index("replay")
-    lengths = blended.stream.specs[replay].lengths
-    few = sum(int(lengths[index]) for stream, index in drawn if stream == replay)
-    return int(lengths.sum()) / max(few, 1)
+def _more_to_read(blended: Blend, drawn: set[tuple[int, int]], kinds: Sequence[str]) -> float:
+    """All tokens of streams of these kinds over those of the documents that were drawn."""
+    lengths = {i: spec.lengths for i, spec in enumerate(blended.stream.specs) if spec.kind in kinds}
+    few = sum(int(lengths[stream][index]) for stream, index in drawn if stream in lengths)
+    return sum(int(one.sum()) for one in lengths.values()) / max(few, 1)
 
 
 class _Clock(Watch):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgetless.losses import Direction, TokenSum, cross_entropy_sum, kl_sum
+from forgetless.losses.projection import tokens_at_once
 
 N, H, V = 23, 8, 31
 KINDS = ["nll", "kl", "reverse"]
@@ -203,3 +204,7 @@ def test_logits_of_all_tokens_never_exist() -> None:
         for kind in KINDS:
             chunked(t, kind, None, 16).total.backward()
     assert largest < 500 * V / 2
+
+
+def test_of_a_wide_vocabulary_fewer_tokens_are_projected_at_a_time() -> None:
+    assert [tokens_at_once(vocabulary) for vocabulary in (32, 65_536, 150_000, 1 << 26)] == [512, 512, 223, 1]

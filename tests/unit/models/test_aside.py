@@ -46,3 +46,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError), Aside(model, tmp_path / "file"):
         pass
     assert weights_hash(model) == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_on_a_gpu_it_goes_to_the_host_and_comes_back_for_a_question(tmp_path: Path) -> None:
+    model = tiny_llama().cuda()
+    before = weights_hash(model)
+    with Aside(model, tmp_path) as aside:
+        assert model.device.type == "cpu"
+        with aside.back():
+            assert model.device.type == "cuda"
+        assert model.device.type == "cpu"
+    assert model.device.type == "cuda"
+    assert weights_hash(model) == before

@@ -80,6 +80,7 @@ REPLAYED = {
         ({}, {}, "give `replay:`"),
         (REPLAYED, {"kl_direction": "reverse"}, "kl_reference: live"),
         (REPLAYED, {"domain_kl_weight": 0.1}, "kl_reference: live"),
+        (REPLAYED, {"domain_weights": "asft"}, "kl_reference: live"),
     ],
 )
 def test_what_was_written_down_of_the_base_is_not_enough_for_all(
@@ -99,6 +100,22 @@ def test_how_much_is_written_down_has_a_default_and_is_read_with_a_cache_only(
     assert parse_recipe(recipe.model_dump()) == recipe
     assert parse_recipe(with_setting("training", {}) | REPLAYED).training.kl_top_k is None
     assert "`kl_reference: cached`" in refusal("training", {"kl_top_k": 64}).rule
+
+
+def test_asft_brings_its_kl_and_is_nothing_else(with_setting: Change, refusal: Refuse) -> None:
+    assert parse_recipe(with_setting("training", {"domain_weights": "asft"})).training.domain_kl_weight == 0.1
+    given = {"domain_weights": "asft", "domain_kl_weight": 0.2}
+    assert parse_recipe(with_setting("training", given)).training.domain_kl_weight == 0.2
+    for other in ({"domain_kl_weight": 0}, {"kl_tokens": "all"}, {"kl_direction": "reverse"}):
+        error = refusal("training", {"domain_weights": "asft"} | other)
+        assert "`domain_weights: dft`" in error.rule
+        assert f"`{next(iter(other))}: " in error.rule
+
+
+@pytest.mark.parametrize("rule", ["none", "eaft", "stm", "flow", "dft"])
+def test_weights_go_with_any_kl(with_setting: Change, rule: str) -> None:
+    for kl in ({"kl_reference": "cached"}, {"kl_direction": "reverse", "domain_kl_weight": 0.1}, {}):
+        assert parse_recipe(with_setting("training", {"domain_weights": rule} | kl) | REPLAYED)
 
 
 def test_an_adapter_is_shipped_by_a_lora_run_only(refusal: Refuse) -> None:

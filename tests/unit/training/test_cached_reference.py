@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_trainer_loss import KINDS, slow_loss, step_loss, trainer_of
 from transformers import PreTrainedModel
 
 from forgetless.models import weights_hash
@@ -18,6 +17,7 @@ from forgetless.training import fit, predicted_bytes, reference_bytes, try_steps
 from forgetless.training.blend import Blend
 from forgetless.training.prepare import prepare
 from forgetless.training.reference_cache import store_top_k, stored_bytes
+from test_trainer_loss import KINDS, slow_loss, step_loss, trainer_of
 from training_kit import SETTINGS, VOCABULARY, blended, fit_arguments, loaded, tiny_model, weights, with_lora
 
 REPLAY = KINDS.index("replay")
@@ -126,9 +126,8 @@ def test_full_fine_tuning_holds_no_reference_and_gives_the_base_back(tmp_path: P
 
     def alike() -> set[int]:
         gc.collect()
-        return {
-            x.data_ptr() for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter) and x.shape == shape
-        }
+        tensors = [x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter)]
+        return {x.data_ptr() for x in tensors if x.shape == shape}
 
     others = alike()
 
@@ -168,10 +167,12 @@ def test_a_trial_reads_only_what_it_draws_and_foresees_the_rest(tmp_path: Path) 
 
 def test_disk_for_it_is_foreseen() -> None:
     model, replay = tiny_model(), ReplaySettings(share=0.5, rows=10, max_new_tokens=6, max_prompt_tokens=4)
-    assert reference_bytes(model, SETTINGS, replay) == reference_bytes(model, cached(4), None) == 0
-    assert reference_bytes(model, cached(4), replay) == 60 * (4 * (2 + 4) + 4)
-    assert reference_bytes(model, cached(4, kl_tokens="all"), replay) == 100 * (4 * (2 + 4) + 4)
-    assert reference_bytes(model, cached(1000), replay) == 60 * (VOCABULARY * (2 + 4) + 4)
+    assert reference_bytes(model, SETTINGS, replay, texts=False) == 0
+    assert reference_bytes(model, cached(4), None, texts=False) == 0
+    assert reference_bytes(model, cached(4), replay, texts=False) == 60 * (4 * (2 + 4) + 4)
+    assert reference_bytes(model, cached(4), replay, texts=True) == 100 * (4 * (2 + 4) + 4)
+    assert reference_bytes(model, cached(4, kl_tokens="all"), replay, texts=False) == 100 * (4 * (2 + 4) + 4)
+    assert reference_bytes(model, cached(1000), replay, texts=False) == 60 * (VOCABULARY * (2 + 4) + 4)
     assert predicted_bytes(model, cached(4), evaluations=1) == predicted_bytes(model, SETTINGS, evaluations=1)
 
 
