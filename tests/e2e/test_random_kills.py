@@ -32,6 +32,7 @@ def _own_cache() -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(900)  # some twenty starts of a run
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_ten_kills_change_nothing(method: str, tmp_path: Path) -> None:
     started = time.monotonic()
