@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,6 @@ _LEAST_PROBABILITY = 0.4
 
 
 def base_weights(
-    rule: Literal["stm", "flow"],
     base: LoadedModel,
     blended: Blend,
     settings: TrainingSettings,
@@ -40,7 +38,7 @@ def base_weights(
     only: Collection[tuple[int, int]] | None = None,
     progress: Progress | None = None,
 ) -> Weights:
-    """Weigh the domain's tokens.
+    """Weigh the domain's tokens by one of two rules, as `settings.domain_weights` says.
 
     `stm` leaves out tokens to which the base gives less than 0.4 (weight 0): selective token masking. `flow` weighs
     whole documents by exp(−ℓ / τ), with ℓ the base's mean loss on the document and τ the median of these, scaled to a
@@ -48,10 +46,9 @@ def base_weights(
     (arXiv 2502.02797).
 
     Args:
-        rule: Which of the two.
         base: What the run starts from, in evaluation mode.
         blended: What it trains on.
-        settings: Number format and batch size.
+        settings: The rule, number format and batch size.
         collate: As the run lays documents out.
         cache: The folder that keeps what the base says.
         only: Documents beside which none will be asked for.
@@ -101,7 +98,7 @@ def base_weights(
     kept = kept_arrays(cache, made_of, forms, fill, field="training.domain_weights")["log_likelihood"]
     ends = list(itertools.accumulate(counts))
     said = [kept[end - count : end] for count, end in zip(counts, ends, strict=True)]
-    found = _confident(said) if rule == "stm" else _easy_first(said)
+    found = _easy_first(said) if settings.domain_weights == "flow" else _confident(said)
     weights: Weights = {
         stream: [np.ones(len(d.input_ids), dtype=np.float32) for d in blended.documents[stream]]
         for stream, kind in enumerate(blended.kinds)
@@ -126,4 +123,3 @@ def _easy_first(said: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.
     weights = np.exp(-losses / scale) if scale > 0.0 else np.ones_like(losses)
     weights *= counts.sum() / (counts @ weights)
     return [np.full(one.shape, weight, dtype=np.float32) for one, weight in zip(said, weights, strict=True)]
-

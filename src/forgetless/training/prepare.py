@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor
 
@@ -65,9 +64,8 @@ def prepare(
         stored = store_top_k(base, blended, settings, collate, cache=cache, only=only, progress=told)
         collate = replace(collate, top_k=lambda documents: _columns(stored, documents))
     if settings.domain_weights in ("stm", "flow"):
-        rule: Literal["stm", "flow"] = settings.domain_weights
         told = progress("the base's likelihood of the domain")
-        weights = base_weights(rule, base, blended, settings, collate, cache=cache, only=only, progress=told)
+        weights = base_weights(base, blended, settings, collate, cache=cache, only=only, progress=told)
         collate = replace(collate, weights=weights)
     return collate
 

@@ -135,7 +135,7 @@ def test_loss_and_gradients_are_those_of_the_formula(
     expected.backward()
     torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-5)
     for got, want in zip(gradients, (p.grad for p in trainer.model.parameters() if p.grad is not None), strict=True):
-        torch.testing.assert_close(got, want, rtol=2e-3, atol=2e-5)
+        torch.testing.assert_close(got, want, rtol=2e-3, atol=1e-4 * float(want.abs().max()) + 1e-8)
 
 
 def test_the_weights_do_weigh(tmp_path: Path) -> None:
@@ -153,14 +153,14 @@ def test_weights_by_the_base_are_read_once_and_rows_differ(tmp_path: Path, monke
     base, mixed, settings = loaded(surer_base()), mixture(KINDS, SETTINGS), chosen("flow")
     collate = prepare(base, mixed, SETTINGS, cache=tmp_path)
     told: list[tuple[int, int]] = []
-    flow = base_weights("flow", base, mixed, settings, collate, cache=tmp_path, progress=lambda *d: told.append(d))
+    flow = base_weights(base, mixed, settings, collate, cache=tmp_path, progress=lambda *d: told.append(d))
     assert told[-1] == (20, 20)
     masks = [[place > 0 and label != -100 for place, label in enumerate(d.labels)] for d in mixed.documents[0]]
     trained = np.concatenate([w[np.array(m)] for w, m in zip(flow[0], masks, strict=True)])
     assert trained.mean() == pytest.approx(1.0, rel=1e-5)
     assert len(set(trained.tolist())) > 10
     monkeypatch.setattr(type(base.model.base_model), "forward", lambda *a, **k: pytest.fail("these were read before"))
-    stm = base_weights("stm", base, mixed, settings, collate, cache=tmp_path)
+    stm = base_weights(base, mixed, chosen("stm"), collate, cache=tmp_path)
     kept = np.concatenate([w[np.array(m)] for w, m in zip(stm[0], masks, strict=True)])
     assert set(kept.tolist()) == {0.0, 1.0}
     assert flow.keys() == stm.keys() == {0}
