@@ -100,7 +100,7 @@ class RetentionTrainer(SFTTrainer):
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self.own_loss is not None:
             held = torch.stack([self.own_loss.held_tokens(batch) for batch in batches]).sum(dim=0)
-            self.held_in_batch = self._add_up(held.to(device))
+            self.held_in_batch = self._add_up(held.to(device)) if held.numel() else held
         return batches, items
 
     def compute_loss(
