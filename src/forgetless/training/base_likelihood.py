@@ -17,6 +17,7 @@ from forgetless.losses import cross_entropy_each
 from forgetless.models import LoadedModel, attention_of
 from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
+from forgetless.records import StreamKind
 from forgetless.rundir import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
@@ -26,6 +27,7 @@ Weights = dict[int, list[npt.NDArray[np.float32]]]
 """For each stream of the domain, for each of its documents, a weight for each token."""
 
 _LEAST_PROBABILITY = 0.4
+_DOMAIN: frozenset[StreamKind] = frozenset({"domain"})
 
 
 def base_weights(
@@ -65,9 +67,7 @@ def base_weights(
         for index in range(len(blended.documents[stream]))
         if only is None or (stream, index) in only
     ]
-    labelled = Collator(
-        blended.documents, blended.kinds, pad_id=collate.pad_id, held=("domain",), layout=collate.layout
-    )
+    labelled = Collator(blended.documents, blended.kinds, pad_id=collate.pad_id, held=_DOMAIN, layout=collate.layout)
     masks = {
         (stream, index): np.array(labelled.kl_mask(blended.documents[stream][index].labels), dtype=bool)
         for stream, index in documents
@@ -89,7 +89,7 @@ def base_weights(
             losses = cross_entropy_each(
                 read.states, read.head.weight, read.ids, bias=read.head.bias, softcap=read.head.softcap
             )
-            arrays["log_likelihood"][place] = -losses.to(torch.float32).cpu().numpy()
+            arrays["log_likelihood"][place] = -losses.float().cpu().numpy()
             done = place.stop
             if progress is not None:
                 progress(read.documents, len(documents))
