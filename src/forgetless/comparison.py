@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def compare(
     return CompareResult(verdicts, domain, _notes(before, after))
 
 
-def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[Row]:
+def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> Sequence[Row]:
     """The domain's rows, read only where a task measures or describes them."""
     tasks = [recipe.domain.task] if recipe.domain else []
     tasks += [capability.task for capability in recipe.keep.values()]

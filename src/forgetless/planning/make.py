@@ -28,6 +28,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe
 from forgetless.stages import Ground, lay_ground, replay_call
 from forgetless.synthesis import ReplayState, replay_state
+from forgetless.training import Blend
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
 
@@ -101,7 +102,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=tuple(_notes(recipe, capabilities, replay)),
+        notes=(*_notes(recipe, capabilities, replay), *_sampled(blended)),
         warnings=tuple(_warnings(recipe, cadence, capabilities)),
     )
 
@@ -155,6 +156,17 @@ def _notes(recipe: Recipe, capabilities: tuple[CapabilityPlan, ...], replay: Rep
             f"replay is answered at the endpoint `{recipe.replay.endpoint}`, which was not asked: the bill has the "
             "tokens that are generated there, but not the time"
         )
+
+
+def _sampled(blended: Blend) -> Iterator[str]:
+    for spec in blended.stream.specs:
+        rows = blended.accounts[spec.name].sampled_from
+        if rows is not None:
+            error = 100 * spec.tokens_error / spec.tokens
+            yield (
+                f"`{spec.name}` has {rows:,} rows, and a sample of them was tokenised: about {spec.tokens:,} tokens "
+                f"(standard error {error:.2g} %); steps that follow from epochs are as uncertain"
+            )
 
 
 def _warnings(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...]) -> Iterator[str]:

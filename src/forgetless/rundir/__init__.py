@@ -3,12 +3,15 @@
 from forgetless.rundir.files import (
     atomic_write,
     cache_folder,
+    canonical_json,
     content_hash,
     disk_errors,
+    file_hash,
     folder_bytes,
     free_bytes,
     hash_folder,
     replace_folder,
+    text_hash,
 )
 from forgetless.rundir.manifest import manifest
 from forgetless.rundir.run import RunFolder, open_run, read_events
@@ -19,8 +22,10 @@ __all__ = [
     "ScoreStore",
     "atomic_write",
     "cache_folder",
+    "canonical_json",
     "content_hash",
     "disk_errors",
+    "file_hash",
     "folder_bytes",
     "free_bytes",
     "hash_folder",
@@ -28,4 +33,5 @@ __all__ = [
     "open_run",
     "read_events",
     "replace_folder",
+    "text_hash",
 ]

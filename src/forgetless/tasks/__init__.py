@@ -1,7 +1,7 @@
 """What a model can do, as items and scores in [0, 1]: build a task from a recipe, measure a model by it."""
 
 from forgetless.tasks.build import build_task
-from forgetless.tasks.held_out import HeldOutSplit, held_out_split, last_answer
+from forgetless.tasks.held_out import HeldOutSplit, held_out_split
 from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
@@ -28,7 +28,6 @@ __all__ = [
     "held_out_split",
     "induce_template",
     "is_measured",
-    "last_answer",
     "measure",
     "planned_items",
 ]

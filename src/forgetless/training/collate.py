@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from forgetless.records import StreamKind
-from forgetless.tokens import Encoded
 from forgetless.tokens.encoded import IGNORED
+from forgetless.training.blend import Held
 from forgetless.training.isolation import Layout
 
 Bin = Sequence[tuple[int, int]]
@@ -38,7 +38,7 @@ class Collator:
             other), or all documents of a batch share one row (for flash attention).
     """
 
-    documents: Sequence[Sequence[Encoded]]
+    documents: Sequence[Held]
     kinds: Sequence[StreamKind]
     pad_id: int
     kl_tokens: Literal["answer", "all"] = "answer"
