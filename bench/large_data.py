@@ -36,7 +36,7 @@ SEED = 0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--resume-rows", type=int, default=100_000)
+    parser.add_argument("--resume-rows", type=int, default=100_000, help="0 resumes no run")
     parser.add_argument("--steps", type=int, default=5_000, help="where the run that is resumed was killed")
     parser.add_argument("--child", type=Path, metavar="RECIPE", help=argparse.SUPPRESS)
     parser.add_argument("--until", type=int, help=argparse.SUPPRESS)
@@ -55,15 +55,17 @@ def measure(folder: Path, rows: int, resume_rows: int, steps: int) -> dict[str, 
     large_recipe = world(folder / "large", rows, every_steps=100)
     large = start(large_recipe, until=1)
     again = start(large_recipe, until=1)
-    resumed_recipe = world(folder / "resumed", resume_rows, every_steps=steps)
-    start(resumed_recipe, until=steps + 1)
-    resumed = start(resumed_recipe, until=steps + 1, resume=True)
-    return {
+    figures = {
         "first_step": [{"rows": SMALL_ROWS, **small}, {"rows": rows, **large}],
         "first_step_rows_kept_from_before": {"rows": rows, **again},
         "peak_memory_difference_bytes": large["peak_memory_bytes"] - small["peak_memory_bytes"],
-        "next_step_after_resuming": {"rows": resume_rows, "step": steps, **resumed},
     }
+    if resume_rows:
+        resumed_recipe = world(folder / "resumed", resume_rows, every_steps=steps)
+        start(resumed_recipe, until=steps + 1)
+        resumed = start(resumed_recipe, until=steps + 1, resume=True)
+        figures["next_step_after_resuming"] = {"rows": resume_rows, "step": steps, **resumed}
+    return figures
 
 
 def start(recipe: Path, *, until: int, resume: bool = False) -> dict[str, Any]:
@@ -78,25 +80,28 @@ def start(recipe: Path, *, until: int, resume: bool = False) -> dict[str, Any]:
 
 def run_until(recipe: Path, step: int, *, resume: bool) -> None:
     """Run the pipeline; at the end of a step print what it took and end the process."""
-    ready: dict[str, float] = {}
+    ready: dict[str, dict[str, float]] = {}
 
     def since_start() -> float:
         return round(time.time() - psutil.Process().create_time(), 2)
+
+    def cpu_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return round(used.ru_utime + used.ru_stime, 2)
 
     def progress(what: str) -> Any:
         return on_step if what == "training" else None
 
     def on_event(event: dict[str, Any]) -> None:
-        ready.setdefault(event["event"], since_start())
+        ready.setdefault(event["event"], {"seconds": since_start(), "cpu_seconds": cpu_seconds()})
 
     def on_step(done: int, total: int) -> None:
         if done >= step:
-            used = resource.getrusage(resource.RUSAGE_SELF)
             figures = {
                 "seconds": since_start(),
-                "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-                "seconds_to": ready,
-                "peak_memory_bytes": used.ru_maxrss * 1024,
+                "cpu_seconds": cpu_seconds(),
+                "until": ready,
+                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             }
             print(json.dumps(figures), flush=True)
             os._exit(0)

@@ -171,8 +171,9 @@ def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend
     unread = [reject_line(source.name, reject) for source in sources for reject in source.rejects]
     untrained = [_untrained(name, reject) for name, rejects in left_out.items() for reject in rejects]
     lines = dict.fromkeys([*unread, *untrained])
-    if any(event["event"] == "mixture" for event in run.events()):
-        lines |= dict.fromkeys(path.read_text(encoding="utf-8").splitlines(keepends=True))
+    if path.exists() and any(event["event"] == "mixture" for event in run.events()):
+        told = path.read_text(encoding="utf-8").split("\n")[:-1]
+        lines |= dict.fromkeys(f"{line}\n" for line in told)
     atomic_write(path, "".join(lines))
 
     def tell(source: str, reject: TokenReject) -> None:

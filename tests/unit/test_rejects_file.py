@@ -35,6 +35,8 @@ def test_rows_found_while_drawing_are_added_once_and_outlive_a_kill(tmp_path: Pa
         for line in (5, 4, 5, 2):
             tells[0]("bank", too_long(line))
     assert told(tmp_path) == ["f:1", "f:2", "f:5", "f:4"]
+    with (tmp_path / "rejects.jsonl").open("a") as file:
+        file.write('{"cut short')
     with open_run(tmp_path, resume=True) as run:
         stages.keep_rejects(SOURCES, run)
         stages.keep_rejects(SOURCES, run, mixed)

@@ -210,7 +210,7 @@ def _rows(
         if isinstance(record, Reject):
             yield record
         else:
-            completed = Record(record.origin, {**absent, **record.fields})
+            completed = Record(record.origin, {**absent, **record.fields}) if absent else record
             yield row_from_record(
                 completed, shape=shape, template=settings.template, source=source, prompts_only=prompts_only
             )

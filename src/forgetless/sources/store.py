@@ -89,26 +89,34 @@ def keep_rows(results: Iterable[Written | Reject], *, source: str, folder: Path,
     Raises:
         RunFolderError: The disk is full, or the folder cannot be written.
     """
-    if key is not None and (folder / key).exists():
-        os.utime(folder / key)
-        return StoredRows(folder / key, source=source)
     with disk_errors(folder):
+        if key is not None and (folder / key).exists():
+            os.utime(folder / key)
+            return StoredRows(folder / key, source=source)
         folder.mkdir(parents=True, exist_ok=True)
         _forget_unused(folder)
-        written = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         try:
-            _write(written, results)
+            _write(fresh, results)
             if key is not None:
-                # Another process may have been faster; a store is the same whoever wrote it.
-                with suppress(OSError):
-                    os.replace(written, folder / key)
+                _put(fresh, folder / key)
                 return StoredRows(folder / key, source=source)
-            store = StoredRows(written, source=source)
-            weakref.finalize(store, shutil.rmtree, written, ignore_errors=True)
-            return store
-        finally:
-            if key is not None or not (written / _REJECTS).exists():
-                shutil.rmtree(written, ignore_errors=True)
+            store = StoredRows(fresh, source=source)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        weakref.finalize(store, shutil.rmtree, fresh, ignore_errors=True)
+        return store
+
+
+def _put(fresh: Path, place: Path) -> None:
+    """Give a store its name; where another process was faster, that one's store is the same."""
+    try:
+        os.replace(fresh, place)
+    except OSError:
+        if not place.exists():
+            raise
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _write(folder: Path, results: Iterable[Written | Reject]) -> None:
@@ -128,8 +136,9 @@ def _write(folder: Path, results: Iterable[Written | Reject]) -> None:
         with pyarrow.ipc.new_file(file, schema) as rows:
             for batch in _batches(results, left_out):
                 rows.write_batch(pyarrow.record_batch(list(batch), schema=schema))
-        file.flush()
-        os.fsync(file.fileno())
+        for written in (file, left_out):
+            written.flush()
+            os.fsync(written.fileno())
 
 
 def _batches(results: Iterable[Written | Reject], left_out: Any) -> Iterator[tuple[list[Any], ...]]:

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from forgetless.recipe import TrainingSettings
-from forgetless.rundir import content_hash
 from forgetless.sources import Rows
 from forgetless.tokens import Account, ChatFormat, Encoded, TokenReject, account_of, encode_rows
 
@@ -127,7 +126,9 @@ def measure_rows(rows: Rows, chat_format: ChatFormat, settings: TrainingSettings
             unusable.append(number)
         row_tokens.append(_tokens(documents))
         lengths += [len(document.input_ids) for document in documents]
-        digest.update(content_hash([(d.row_id, d.input_ids, d.labels) for d in documents]).encode())
+        for document in documents:
+            digest.update(document.row_id.encode())
+            digest.update(np.array([document.input_ids, document.labels], dtype="<i8").tobytes())
         bare += [dataclasses.replace(document, input_ids=[], labels=[]) for document in documents]
     usable = np.setdiff1d(np.arange(len(rows)), np.array(unusable, dtype=np.int64))
     counted = np.array(row_tokens, dtype=np.float64)

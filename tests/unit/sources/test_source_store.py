@@ -101,13 +101,14 @@ def test_another_way_to_read_is_another_store(tmp_path: Path, settings: dict[str
     assert load(path, shape="prompt_completion") == plain
 
 
-def test_a_reading_that_fails_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["k", None])
+def test_a_reading_that_fails_leaves_nothing(tmp_path: Path, key: str | None) -> None:
     def results() -> Any:
         yield Reject("f:1", "broken", "{")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_rows(results(), source="s", folder=tmp_path / "rows", key="k")
+        keep_rows(results(), source="s", folder=tmp_path / "rows", key=key)
     assert list((tmp_path / "rows").iterdir()) == []
 
 
@@ -119,6 +120,18 @@ def test_rows_without_a_key_go_with_their_reader(tmp_path: Path) -> None:
     del store
     gc.collect()
     assert list((tmp_path / "rows").iterdir()) == []
+
+
+def test_two_processes_may_write_one_store(tmp_path: Path) -> None:
+    found = row_from_record(Record("f:1", pairs(1)[0]), shape="prompt_completion", template=None, source="s")
+    assert not isinstance(found, Reject)
+
+    def while_another_writes() -> Any:
+        yield found
+        keep_rows([found], source="s", folder=tmp_path / "rows", key="k")
+
+    assert keep_rows(while_another_writes(), source="s", folder=tmp_path / "rows", key="k").read(0) == found.row
+    assert [store.name for store in (tmp_path / "rows").iterdir()] == ["k"]
 
 
 def test_stores_that_nobody_used_for_a_month_go_when_another_is_written(tmp_path: Path) -> None:
