@@ -4,7 +4,7 @@ Writes short rows (JSONL, seeded) into a temporary folder and starts the pipelin
 processes of their own, each with an empty cache unless it says otherwise. Seconds count from the start of the process.
 Prints the figures and writes bench/results/large_data.json.
 
-python bench/large_data.py                                              # 10,000 rows against 1,000,000; 100,000 to resume
+python bench/large_data.py                                              # 10,000 rows against 1,000,000
 python bench/large_data.py --rows 20000 --resume-rows 5000 --steps 50   # a look at it
 """
 
