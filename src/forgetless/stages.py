@@ -326,6 +326,7 @@ def train_under_guard(
         on_step=bar,
         seed=recipe.seed,
         resume=resumable,
+        progress=progress,
     )
     if result.stopped:
         run.append_event("stop", step=result.steps, reason=result.stopped)
