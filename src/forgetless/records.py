@@ -98,13 +98,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One model's answer to one item. `score` is in [0, 1]; `None` means that no score could be had."""
+    """One model's answer to one item.
+
+    `score` is in [0, 1]; `None` means that no score could be had. `note` says how the score came about, where the
+    answer alone does not show it.
+    """
 
     item_id: str
     score: float | None
     output: str = ""
     group: str = ""
     subject: str = ""
+    note: str = field(default="", metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)

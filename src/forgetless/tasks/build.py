@@ -12,6 +12,7 @@ from forgetless.recipe import (
     GenerationTask,
     HeldOutTask,
     ProceduralTask,
+    PythonTask,
     ReadyTask,
     TaskSettings,
     TemplateLeakTask,
@@ -22,6 +23,7 @@ from forgetless.tasks.choice import choice_task
 from forgetless.tasks.generation import generation_task
 from forgetless.tasks.held_out import held_out_task
 from forgetless.tasks.procedural import procedural_task
+from forgetless.tasks.python import python_task
 from forgetless.tasks.ready import ready_task
 from forgetless.tasks.task import Task
 from forgetless.tasks.template_leak import template_leak_task
@@ -57,6 +59,8 @@ def build_task(
             return choice_task(name, settings, folder=folder, field=field, seed=seed)
         case GenerationTask():
             return generation_task(name, settings, folder=folder, field=field, seed=seed)
+        case PythonTask():
+            return python_task(name, settings, folder=folder, field=field, seed=seed)
         case AnswerProbabilityTask():
             return answer_probability_task(name, settings, folder=folder, field=field, seed=seed)
         case TemplateLeakTask():

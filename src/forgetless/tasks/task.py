@@ -151,9 +151,21 @@ class FreshTask:
         return self.scorer.score(engine, items, progress)
 
 
-def as_result(item: Item, score: float | None, output: str = "") -> ItemResult:
-    """The result of one item. A score that is not a number is missing, which is something else than 0."""
+def halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:
+    """Progress for two passes over the same items, or over some of them: writing answers, and looking at them."""
+    if progress is None:
+        return None, None
+    return lambda done, n: progress(done, 2 * n), lambda done, n: progress(n + done, 2 * n)
+
+
+def as_result(item: Item, score: float | None, output: str = "", note: str = "") -> ItemResult:
+    """The result of one item; `note` says how the score came about.
+
+    A score that is not a number is missing, which is something else than 0.
+    """
     known = score if score is not None and math.isfinite(score) else None
     if known is not None and not 0.0 <= known <= 1.0:
         raise ValueError(f"a score lies in [0, 1], not {known}")
-    return ItemResult(item_id=item.id, score=known, output=output, group=item.group or item.id, subject=item.subject)
+    return ItemResult(
+        item_id=item.id, score=known, output=output, group=item.group or item.id, subject=item.subject, note=note
+    )
