@@ -133,6 +133,27 @@ class ScoreSheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgements:
+    """How far a judge of answers can be trusted, on one capability.
+
+    Attributes:
+        asked: Pairs of answers that it was asked about, in both orders; equal answers are not asked.
+        disagreed: Those on which its two verdicts differ; they count as ties.
+        unreadable: Those on which it gave no verdict in at least one order; they count as missing.
+    """
+
+    asked: int
+    disagreed: int
+    unreadable: int
+
+    @property
+    def disagreement(self) -> float | None:
+        """Share of the pairs with two verdicts on which these differ."""
+        read = self.asked - self.unreadable
+        return self.disagreed / read if read else None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the test says about one capability (or the domain).
 
@@ -159,6 +180,7 @@ class Verdict:
     beyond_margin: bool = False
     method: str = ""
     reason: str = ""
+    judgements: Judgements | None = field(default=None, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -386,6 +386,18 @@ class PythonTask(ItemFiles):
         return self
 
 
+class PreferenceTask(ItemFiles):
+    """Which of two greedy answers is better, the tuned model's or the base's, as a judge sees it in both orders.
+
+    `judge` names one of the recipe's `endpoints`.
+    """
+
+    type: Literal["preference"]
+    judge: str
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+    judge_max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+
 class AnswerProbabilityTask(ItemFiles):
     """How likely the reference answer is: 2 to the power of minus its bits per byte, in (0, 1].
 
@@ -451,6 +463,7 @@ TaskSettings = Annotated[
     ChoiceTask
     | GenerationTask
     | PythonTask
+    | PreferenceTask
     | AnswerProbabilityTask
     | TemplateLeakTask
     | HeldOutTask

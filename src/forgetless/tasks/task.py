@@ -7,13 +7,14 @@ test part; a fresh task draws new items from a seed whenever it is asked.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from forgetless.progress import Progress
-from forgetless.records import Item, ItemResult, Part
+from forgetless.records import Item, ItemResult, Part, ScoreSheet
 from forgetless.rundir import content_hash
 from forgetless.tasks.pool import ItemPool
 
@@ -34,6 +35,14 @@ class Scorer(Protocol):
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, in the order of the items."""
+
+
+@runtime_checkable
+class ComparingScorer(Scorer, Protocol):
+    """Scores a model's answers beside those of the base: what it gives the base itself is even by construction."""
+
+    def against(self, base: ScoreSheet) -> Scorer:
+        """The scorer for a model that is compared with the base, whose answers are in the sheet."""
 
 
 class Task(Protocol):
@@ -149,6 +158,20 @@ class FreshTask:
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, in the order of the items."""
         return self.scorer.score(engine, items, progress)
+
+
+def against(task: Task, base: ScoreSheet) -> Task:
+    """The task as a model is asked it that is compared with the base.
+
+    Most tasks score every model by itself, and are returned as they are; one that compares answers learns the base's.
+
+    Args:
+        task: The task, as the base was asked it.
+        base: The base's results on the items that will be asked, or on more.
+    """
+    if isinstance(task, FixedTask) and isinstance(task.scorer, ComparingScorer):
+        return dataclasses.replace(task, scorer=task.scorer.against(base))
+    return task
 
 
 def halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:
