@@ -112,12 +112,12 @@ class Judge:
         for start in range(0, len(asked), _ASKED_AT_ONCE):
             some = asked[start : start + _ASKED_AT_ONCE]
             replies = self.engine.generate(
-                [(Message("user", prompts[key]),) for key in some], max_new_tokens=self.max_new_tokens
+                [(Message("user", prompts[key]),) for key in some],
+                max_new_tokens=self.max_new_tokens,
+                progress=_from(progress, start, len(asked)),
             )
             for key, reply in zip(some, replies, strict=True):
                 self._keep(key, reply)
-            if progress is not None:
-                progress(min(start + _ASKED_AT_ONCE, len(asked)), len(asked))
         return [verdict(self._known[key]) for key in keys]
 
     def _key(self, prompt: str) -> str:
@@ -163,6 +163,11 @@ def verdict(reply: str) -> Preferred | None:
     marks = _MARK.findall(said)
     letter = marks[-1] if marks else said.rstrip(".。")
     return _MARKS.get(letter)
+
+
+def _from(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """Progress in replies of the whole, from progress within a part that begins at `start`."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _path(key: str) -> Path:

@@ -3,8 +3,8 @@
 Records with a prompt go in. The base's answers are kept in its score sheet, each with a score of .5, for a model is
 even with itself. A tuned model's answer is put beside the base's and a `judge` asked in both orders: 1 if it is
 preferred in both, 0 if the base's is, .5 if neither is, if the orders disagree, and if the answers are the same, which
-nobody is asked about. So the paired difference tuned − base lies in [−.5, .5], and a drop of 5 points is a win rate, ties
-counted half, of 45 %. Where the judge gives no verdict the score is missing.
+nobody is asked about. So the paired difference tuned − base lies in [−.5, .5], and a drop of 5 points is a win rate of
+45 %, ties counted half. Where the judge gives no verdict the score is missing.
 """
 
 from __future__ import annotations
@@ -158,4 +158,6 @@ def preference_task(
     from forgetless.engines import connect_endpoint
 
     engine = connect_endpoint(endpoints[settings.judge], folder=folder, field=f"endpoints.{settings.judge}")
-    return FixedTask(name, pool, PreferenceScorer(Judge(engine, settings.judge_max_new_tokens), settings.max_new_tokens))
+    return FixedTask(
+        name, pool, PreferenceScorer(Judge(engine, settings.judge_max_new_tokens), settings.max_new_tokens)
+    )

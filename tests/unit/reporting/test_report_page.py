@@ -59,12 +59,13 @@ def test_a_page_is_small(gentle_page, rough_page):
 
 def test_a_judge_that_contradicts_itself_is_told_beside_its_verdict(gentle):
     judged = Judgements(asked=200, disagreed=50, unreadable=10)
-    name, verdict = next(iter(gentle.verdicts.items()))
-    view = replace(
-        gentle,
-        verdicts={**gentle.verdicts, name: replace(verdict, judgements=judged)},
-        domain=replace(gentle.domain, judgements=judged),
+    first, *others = gentle.certificate.verdicts
+    certificate = replace(
+        gentle.certificate,
+        verdicts=(replace(first, judgements=judged), *others),
+        domain=replace(gentle.certificate.domain, judgements=judged),
     )
+    view = replace(gentle, certificate=certificate)
     assert render_report(view).count("contradicted itself on 26.3% of 200 pairs") == 2
     assert "contradicted itself" not in render_report(gentle)
 

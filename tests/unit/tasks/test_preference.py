@@ -14,8 +14,8 @@ from http_server import Answer, Asked, Site, serving
 from forgetless.engines import server as server_module
 from forgetless.errors import EndpointError, TaskError
 from forgetless.guard import Capability, Comparer
+from forgetless.recipe import EndpointSettings, GenerationTask, PreferenceTask
 from forgetless.records import Judgements, Message, ScoreSheet, from_json, to_json
-from forgetless.recipe import EndpointSettings, PreferenceTask
 from forgetless.rundir import ScoreStore
 from forgetless.tasks import FixedTask, Task, against, build_task, judgements_in, measure
 from forgetless.tasks.judge import Pair, is_chinese, question, verdict
@@ -66,7 +66,9 @@ def task(tmp_path: Path, write_jsonl: Write) -> Callable[..., FixedTask]:
 
 
 def longer(request: str, first: str, second: str) -> str:
-    return "It says more.\n[[C]]" if len(first) == len(second) else f"So: [[{'A' if len(first) > len(second) else 'B'}]]"
+    return (
+        "It says more.\n[[C]]" if len(first) == len(second) else f"So: [[{'A' if len(first) > len(second) else 'B'}]]"
+    )
 
 
 def sheets(task: Task, base: Any, tuned: Any, items: Any, tmp_path: Path) -> tuple[ScoreSheet, ScoreSheet]:
@@ -180,9 +182,19 @@ def test_a_verdict_says_how_far_the_judge_agreed_with_itself(task: Any, scripted
     assert from_json(type(found), to_json(found)) == found
 
 
-def test_other_tasks_are_asked_as_they_are(tmp_path: Path, questions: Any, write_jsonl: Write) -> None:
-    from forgetless.recipe import GenerationTask
+def test_it_tells_how_far_it_is(task: Any, scripted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forgetless.tasks.judge._ASKED_AT_ONCE", 4)
+    told: list[tuple[int, int]] = []
+    with judging(longer) as site:
+        taste = task(site)
+        items = taste.items("test")[:3]
+        before = measure(scripted(lambda _: "x"), taste, items, store=ScoreStore(tmp_path))
+        tuned = scripted(lambda _: "yy", model_hash="t")
+        against(taste, before).score(tuned, items, lambda done, n: told.append((done, n)))
+    assert told == [(3, 6), *((6 + done, 12) for done in range(1, 7))]
 
+
+def test_other_tasks_are_asked_as_they_are(tmp_path: Path, questions: Any, write_jsonl: Write) -> None:
     settings = GenerationTask(type="generation", files=[write_jsonl(questions)], prompt="{question}", answer="result")
     task = build_task("sums", settings, folder=tmp_path, seed=0)
     assert against(task, ScoreSheet("key", "sums", "base", ())) is task
