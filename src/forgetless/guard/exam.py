@@ -78,7 +78,9 @@ def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Iterable[Row]) -> Exa
     """
     rows, task = as_rows(domain_rows), recipe.domain.task
     return Exam(
-        domain=build_task("domain", task, folder=folder, seed=recipe.seed, domain_rows=rows),
+        domain=build_task(
+            "domain", task, folder=folder, seed=recipe.seed, domain_rows=rows, endpoints=recipe.endpoints
+        ),
         capabilities=capabilities_of(recipe, folder=folder, domain_rows=rows),
         domain_rows=held_out_split(rows, task)[0] if isinstance(task, HeldOutTask) else rows,
     )
@@ -103,7 +105,8 @@ def capabilities_of(
 
     def build(name: str, settings: CapabilitySettings) -> Capability:
         given = None if settings.margin_points is None else settings.margin_points / 100
-        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given)
+        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given,
+                          endpoints=recipe.endpoints)  # fmt: skip
         return Capability(name, task, smallest_margin(name, task) if given is None else given)
 
     def smallest_margin(name: str, task: Task) -> float:

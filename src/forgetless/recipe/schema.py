@@ -396,6 +396,46 @@ class GenerationTask(ItemFiles):
         return self
 
 
+class PythonTask(ItemFiles):
+    """Programs to write: the code in a greedy answer is run with tests, in a sandbox.
+
+    `start` is a template of the program's beginning that the answer may continue, and `tests` a column or template of
+    code that is run after it. `entry_point` is the column that names what is to be written; with it, tests define
+    `check`, which is called with it, as in HumanEval. `timeout_seconds` is computing time. Nothing is run unless
+    `allow_code_execution` says so.
+    """
+
+    type: Literal["python"]
+    tests: str
+    start: str = ""
+    entry_point: str | None = None
+    allow_code_execution: bool = False
+    timeout_seconds: Annotated[Real, Field(gt=0.0, le=600.0)] = 10.0
+    memory_mib: Annotated[Whole, Field(ge=128)] = 1024
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+    @model_validator(mode="after")
+    def _running_code_is_asked_for(self) -> Self:
+        if not self.allow_code_execution:
+            raise ValueError(
+                "`type: python` runs code that a model wrote, in a sandbox; say that you want this by "
+                "`allow_code_execution: true`"
+            )
+        return self
+
+
+class PreferenceTask(ItemFiles):
+    """Which of two greedy answers is better, the tuned model's or the base's, as a judge sees it in both orders.
+
+    `judge` names one of the recipe's `endpoints`.
+    """
+
+    type: Literal["preference"]
+    judge: str
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+    judge_max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+
 class AnswerProbabilityTask(ItemFiles):
     """How likely the reference answer is: 2 to the power of minus its bits per byte, in (0, 1].
 
@@ -458,7 +498,15 @@ class ReadyTask(Settings):
 
 
 TaskSettings = Annotated[
-    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask | ReadyTask,
+    ChoiceTask
+    | GenerationTask
+    | PythonTask
+    | PreferenceTask
+    | AnswerProbabilityTask
+    | TemplateLeakTask
+    | HeldOutTask
+    | ProceduralTask
+    | ReadyTask,
     Field(discriminator="type"),
 ]
 

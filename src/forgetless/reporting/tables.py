@@ -35,6 +35,7 @@ class AbilityRow:
     missing: int = 0
     covered: bool | None = None
     plot: IntervalPlot | None = None
+    judged: Phrase | None = None
 
     @property
     def icon(self) -> str:
@@ -120,6 +121,7 @@ def verdict_row(verdict: Verdict, *, scale: Scale, covered: bool | None = None) 
         missing=verdict.missing,
         covered=covered,
         plot=interval_plot(verdict, scale),
+        judged=wording.judged(verdict),
     )
 
 

@@ -4,9 +4,10 @@ from forgetless.tasks.build import build_task
 from forgetless.tasks.held_out import HeldOutSplit, held_out_split
 from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
 from forgetless.tasks.pool import ItemPool
+from forgetless.tasks.preference import judgements_in
 from forgetless.tasks.procedural import GENERATORS
 from forgetless.tasks.ready import SETS, ItemCost, ReadySet, cost_of, planned_items
-from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task
+from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task, against
 from forgetless.tasks.templates import Template, induce_template
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "Scorer",
     "Task",
     "Template",
+    "against",
     "build_task",
     "cost_of",
     "held_out_split",
     "induce_template",
     "is_measured",
+    "judgements_in",
     "measure",
     "planned_items",
 ]
