@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from forgetless.records import ItemResult, Verdict
 from forgetless.verdicts.evidence import bounds, chosen_method
-from forgetless.verdicts.paired import PairedDifferences, pair
+from forgetless.verdicts.paired import PairedDifferences, pair, subject_estimates
 from forgetless.verdicts.terms import Terms, points
 
 RESOLUTION = 0.02
 """The difference that bets are tuned to where no margin is given; any value is valid, this one suits a few points."""
+
+
+ROUNDING = 1e-4
+"""Rule 6. Differences of one item up to a hundredth of a point are the rounding of a likelihood, and no noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ def judge_domain(
         measurable=upper < 0,
         method=method,
         reason=_reason(paired, lower, upper),
+        subjects=subject_estimates(base_results, tuned_results),
     )
 
 
@@ -93,9 +100,23 @@ def compare_paired(a: Sequence[ItemResult], b: Sequence[ItemResult], *, alpha: f
 def measure_noise(first: Sequence[ItemResult], second: Sequence[ItemResult], *, alpha: float = 0.05) -> float:
     """Rule 6. The noise f of a measurement: how far the base may differ from itself in another batch shape.
 
-    The direction means nothing, so f is the larger end, by size, of the two-sided (1 − `alpha`) interval.
+    The direction means nothing, so f is the larger, by size, of the two one-sided bounds at `alpha`; only the one on
+    the side of the true difference can be too small, so f as a whole is a bound at `alpha`. Where no item's score
+    moves by more than `ROUNDING`, there is no noise to bound, and f is 0.
+
+    Args:
+        first: Results of the base.
+        second: Results of the base on the same items, in another batch shape.
+        alpha: Chance that the true difference is larger than f.
+
+    Raises:
+        TaskError: Results that cannot be paired.
     """
-    low, high = compare_paired(first, second, alpha=alpha).interval
+    paired = pair(first, second, symmetric=True)
+    if paired.n == 0 or max(np.abs(paired.for_kept).max(), np.abs(paired.for_dropped).max()) <= ROUNDING:
+        return 0.0
+    method = chosen_method(paired, "auto", "noise")
+    low, high = bounds(paired, Terms("noise", RESOLUTION, alpha), alpha, by=method)
     return max(-low, high)
 
 
