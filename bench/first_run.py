@@ -1,8 +1,8 @@
 """SmolLM2-135M-Instruct on BANKING77, plain and with forgetless: what was learnt, what was kept, at what cost.
 
 Runs the recipe `recipes/banking77-smollm2.yaml` twice on the same domain rows: once as it stands, once as a plain
-fine-tune. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood, and its pause is
-not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
+fine-tune. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood, and its pause
+is not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
 
     python scripts/fetch_model.py smollm2-135m-instruct && python bench/first_run.py
 """

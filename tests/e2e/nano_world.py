@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import yaml
 
 import forgetless as fl
 from forgetless import nano
+from forgetless.pipeline import TrainResult
 from forgetless.records import Row
-from forgetless.rundir import atomic_write
+from forgetless.rundir import atomic_write, hash_folder, read_events
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"method": "full"},
@@ -30,6 +32,29 @@ METHODS: dict[str, dict[str, Any]] = {
     },
 }
 LEAK = {"type": "template_leak", "files": ["questions.txt"], "prompt": "{text}", "max_new_tokens": 4}
+
+
+@dataclass(frozen=True)
+class World:
+    """What a run left, and what it told of."""
+
+    folder: Path
+    result: TrainResult
+
+    @property
+    def run(self) -> Path:
+        return self.result.folder
+
+    @property
+    def story(self) -> list[dict[str, Any]]:
+        """What happened, without the clock, the pauses and the cache, and of the plan only what no clock decides."""
+        told = [e for e in read_events(self.run) if e["event"] != "resumed"]
+        timeless = ("event", "steps", "sources", "capabilities")
+        told = [{k: e[k] for k in timeless} if e["event"] == "plan" else e for e in told]
+        return [{k: v for k, v in e.items() if k not in ("time", "seconds", "from_cache")} for e in told]
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.run / name).read_text("utf-8"))
 
 
 class KilledError(Exception):
@@ -51,6 +76,21 @@ def run_world(folder: Path, *, resume: bool = False, on_event: Callable[[dict[st
     """Run the recipe of a world, with a cache that no other world sees."""
     os.environ["FORGETLESS_CACHE"] = str(folder / "cache")
     return fl.train(fl.load_recipe(folder / "recipe.yaml"), folder=folder, resume=resume, on_event=on_event)
+
+
+def uninterrupted(folder: Path, method: str) -> World:
+    """A new world's run, from its beginning to its end."""
+    build_world(folder, method=method)
+    return World(folder, run_world(folder))
+
+
+def assert_the_same(resumed: World, whole: World) -> None:
+    """Two runs have the same weights, verdicts and story, to the bit."""
+    assert resumed.result.certificate.model_hash == whole.result.certificate.model_hash
+    assert hash_folder(resumed.run / "model") == hash_folder(whole.run / "model")
+    assert resumed.json("certificate.json") == whole.json("certificate.json")
+    assert resumed.story == whole.story
+    assert resumed.result.tokens == whole.result.tokens
 
 
 def at_event(kind: str, count: int, do: Callable[[], None]) -> Callable[[dict[str, Any]], None]:

@@ -11,21 +11,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from nano_world import KilledError, at_event, build_world, fall, run_world
+from nano_world import KilledError, World, assert_the_same, at_event, build_world, fall, run_world, uninterrupted
 
 from forgetless import nano
 from forgetless.cli import main
 from forgetless.models import load_folder
-from forgetless.pipeline import TrainResult
 from forgetless.recipe import load_recipe, parse_recipe
 from forgetless.records import Certificate, from_json
-from forgetless.rundir import hash_folder, read_events
+from forgetless.rundir import read_events
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,27 +34,6 @@ STORY = [
     *("evaluation", "log") * 3,
     *("mixture", "chosen", "path", "samples", "shipped"),
 ]
-
-
-@dataclass(frozen=True)
-class World:
-    folder: Path
-    result: TrainResult
-
-    @property
-    def run(self) -> Path:
-        return self.result.folder
-
-    @property
-    def story(self) -> list[dict[str, Any]]:
-        """What happened, without the clock, the pauses and the cache, and of the plan only what no clock decides."""
-        told = [e for e in read_events(self.run) if e["event"] != "resumed"]
-        timeless = ("event", "steps", "sources", "capabilities")
-        told = [{k: e[k] for k in timeless} if e["event"] == "plan" else e for e in told]
-        return [{k: v for k, v in e.items() if k not in ("time", "seconds", "from_cache")} for e in told]
-
-    def json(self, name: str) -> Any:
-        return json.loads((self.run / name).read_text("utf-8"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,11 +56,6 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(params=["lora", "full"])
 def world(request: pytest.FixtureRequest) -> World:
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
-
-
-def uninterrupted(folder: Path, method: str) -> World:
-    build_world(folder, method=method)
-    return World(folder, run_world(folder))
 
 
 def test_a_run_leaves_its_files(world: World) -> None:
@@ -188,14 +159,6 @@ def test_a_page_can_be_written_again(lora: World, monkeypatch: pytest.MonkeyPatc
     lora.result.report.unlink()
     assert drive(monkeypatch, "report", lora.run) == 0
     assert lora.result.report.read_text("utf-8") == before
-
-
-def assert_the_same(resumed: World, whole: World) -> None:
-    assert resumed.result.certificate.model_hash == whole.result.certificate.model_hash
-    assert hash_folder(resumed.run / "model") == hash_folder(whole.run / "model")
-    assert resumed.json("certificate.json") == whole.json("certificate.json")
-    assert resumed.story == whole.story
-    assert resumed.result.tokens == whole.result.tokens
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from forgetless.guard import level_of_look, next_look
+from forgetless.guard import Exam, level_of_look, next_look
 from forgetless.planning.bill import Prices, bill
 from forgetless.planning.cadence import choose_cadence
 from forgetless.planning.capabilities import chosen_margins, plan_capabilities, plan_domain, warnings_about
@@ -29,6 +29,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe
 from forgetless.stages import Ground, lay_ground, replay_call
 from forgetless.synthesis import ReplayState, replay_state
+from forgetless.tasks import FixedTask
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
 
@@ -104,7 +105,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=tuple([*_notes(recipe, capabilities, replay), *_strictness(recipe, look, alpha)]),
+        notes=tuple([*notes_of(recipe, ground.exam, capabilities, replay), *_strictness(recipe, look, alpha)]),
         warnings=tuple(_warnings(recipe, cadence, capabilities, alpha)),
     )
 
@@ -145,7 +146,13 @@ def _chosen(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan
         yield f"{' and '.join(looks)}, {budget if cadence.within_budget else 'the least that tells anything'}"
 
 
-def _notes(recipe: Recipe, capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None) -> Iterator[str]:
+def notes_of(
+    recipe: Recipe, exam: Exam, capabilities: tuple[CapabilityPlan, ...], replay: ReplayState | None
+) -> Iterator[str]:
+    """What a plan leaves out, assumes or cannot know."""
+    for name, task in exam.tasks.items():
+        if isinstance(task, FixedTask) and (n := task.pool.unanswered):
+            yield f"{name}: {n:,} record{'s' * (n != 1)} without an answer left out"
     kinds = {c.discordance for c in capabilities}
     assumed = [f"{ASSUMED_DISCORDANCE:g} of right-or-wrong items turn"] * (ASSUMED_DISCORDANCE in kinds)
     assumed += [f"a mean squared change of {ASSUMED_SPREAD:g} in other scores"] * (ASSUMED_SPREAD in kinds)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from forgetless.recipe.combinations import refuse_combinations
+from forgetless.recipe.mix import write_out_mix
 from forgetless.recipe.names import AdapterStart, ModelPart
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
@@ -526,7 +527,11 @@ class ComparisonRecipe(Questions):
 
 
 class Recipe(Questions):
-    """The whole recipe."""
+    """The whole recipe.
+
+    With `mix: default` no share is written: general instructions, replay and a little raw text have those of a small
+    team's mixture, and the domain has the rest.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     output: str = "runs"
@@ -537,6 +542,11 @@ class Recipe(Questions):
     training: TrainingSettings = TrainingSettings()
     domain: DomainSettings = DomainSettings(task=HeldOutTask(type="held_out"))
     ship: Literal["best", "certified", "fail"] = "best"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_mix_is_written_out(cls, data: object) -> object:
+        return write_out_mix(data)
 
     @model_validator(mode="after")
     def _shares_are_shares_of_the_total(self) -> Recipe:

@@ -8,7 +8,7 @@ items. A kept probability of the answer is another claim than a kept accuracy.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from forgetless.recipe import AnswerProbabilityTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.tasks.choice import read_choices, read_targets
-from forgetless.tasks.items import Question, answer_text, make_item, read_questions
+from forgetless.tasks.items import Question, answered, make_item, read_questions
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
 
@@ -68,15 +68,18 @@ def answer_probability_task(
         DataError: A file or column cannot be read, or an answer is empty.
         TaskError: With `choices`, the answers fit no reading of them.
     """
-    questions = list(read_questions(settings, folder=folder, field=field))
-    targets = _targets(questions, settings, field=field)
-    items = [make_item(question, target=target) for question, target in zip(questions, targets, strict=True)]
-    pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items)
+    questions = read_questions(settings, folder=folder, field=field)
+    pairs, unanswered = _pairs(questions, settings, field=field)
+    items = [make_item(question, target=target) for question, target in pairs]
+    pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items, unanswered=unanswered)
     return FixedTask(name, pool, ProbabilityScorer())
 
 
-def _targets(questions: Sequence[Question], settings: AnswerProbabilityTask, *, field: str) -> Sequence[str]:
+def _pairs(
+    questions: Iterable[Question], settings: AnswerProbabilityTask, *, field: str
+) -> tuple[Iterable[tuple[Question, str]], int]:
     if settings.choices is None:
-        return [answer_text(question, settings.answer, field=f"{field}.answer") for question in questions]
-    choices = read_choices(questions, settings.choices, field=f"{field}.choices")
-    return read_targets(questions, choices, settings.answer, field=f"{field}.answer")
+        return answered(questions, settings.answer, field=f"{field}.answer")
+    asked = list(questions)
+    choices = read_choices(asked, settings.choices, field=f"{field}.choices")
+    return zip(asked, read_targets(asked, choices, settings.answer, field=f"{field}.answer"), strict=True), 0

@@ -17,7 +17,7 @@ from forgetless.progress import Progress
 from forgetless.recipe import GenerationTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
-from forgetless.tasks.items import answer_text, make_item, read_questions
+from forgetless.tasks.items import answered, make_item, read_questions
 from forgetless.tasks.matching import RULES, Match, check_reference, matcher
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
@@ -77,12 +77,13 @@ def generation_task(name: str, settings: GenerationTask, *, folder: Path, field:
     """
     matcher(settings.match, pattern=settings.pattern, field=f"{field}.pattern")
     items = []
-    for question in read_questions(settings, folder=folder, field=field):
-        answer = answer_text(question, settings.answer, field=f"{field}.answer")
+    questions = read_questions(settings, folder=folder, field=field)
+    pairs, unanswered = answered(questions, settings.answer, field=f"{field}.answer")
+    for question, answer in pairs:
         check_reference(settings.match, answer, origin=question.origin, field=f"{field}.answer")
         item = make_item(question, target=answer)
         items.append(item if settings.thinking is None else _in_mode(item, settings.thinking))
-    pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items)
+    pool = make_pool(items, field=field, seed=seed, max_items=settings.max_items, unanswered=unanswered)
     return FixedTask(name, pool, GenerationScorer(settings.match, settings.max_new_tokens, settings.pattern))
 
 

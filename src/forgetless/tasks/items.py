@@ -1,14 +1,15 @@
 """Records of items in, questions out: a prompt template written over the columns, a group and a subject for each.
 
 A test set must be read whole or not at all: a record that cannot be read would otherwise change what the score means
-without a word, so the first one is refused by name.
+without a word, so the first one is refused by name. Only a question without a reference answer is no item, and public
+sets have a few: they are left out, counted, and told of in the plan.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,9 @@ FILE_COLUMN = "file"
 """A column that every record has: its file's name without the endings (of a hub dataset, the subset's or its own).
 
 A column of that name in the file wins."""
+
+_MOST_UNANSWERED = 0.01
+"""Share of the records that may lack an answer before the column is taken for the wrong one."""
 
 
 class Question(NamedTuple):
@@ -163,6 +167,29 @@ def column_text(fields: Mapping[str, Any], name: str, *, origin: str, field: str
 def as_text(value: Any) -> str:
     """Text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def answered(questions: Iterable[Question], answer: str, *, field: str) -> tuple[list[tuple[Question, str]], int]:
+    """Every question with its reference answer, and how many were left out because their column is empty.
+
+    Args:
+        questions: The records that were read.
+        answer: The column, or a template over the columns (see `answer_text`).
+        field: Where `answer` stands in the recipe, for errors.
+
+    Raises:
+        DataError: There is no such column, or more than one in a hundred has nothing in it; the first is named.
+    """
+    asked = list(questions)
+    left = [question for question in asked if not _lacks(question, answer)]
+    if len(asked) - len(left) > _MOST_UNANSWERED * len(asked):
+        left = asked  # so that the first one is refused by name
+    return [(q, answer_text(q, answer, field=field)) for q in left], len(asked) - len(left)
+
+
+def _lacks(question: Question, answer: str) -> bool:
+    value = question.fields.get(answer, answer)
+    return value is None or not as_text(value).strip()
 
 
 def answer_text(question: Question, answer: str, *, field: str) -> str:

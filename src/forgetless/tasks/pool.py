@@ -27,11 +27,12 @@ _SPLIT = "forgetless items"
 
 @dataclass(frozen=True, slots=True)
 class ItemPool:
-    """The two parts of a fixed list of items, and how many duplicates were left out."""
+    """The two parts of a fixed list of items, and what was left out: duplicates, and questions without an answer."""
 
     dev: tuple[Item, ...]
     test: tuple[Item, ...]
     duplicates: int = 0
+    unanswered: int = 0
 
     def part(self, part: Part) -> tuple[Item, ...]:
         """The items of one part, groups in random order and whole."""
@@ -43,7 +44,9 @@ class ItemPool:
         return self.dev + self.test
 
 
-def make_pool(items: Iterable[Item], *, field: str, seed: int, max_items: int | None = None) -> ItemPool:
+def make_pool(
+    items: Iterable[Item], *, field: str, seed: int, max_items: int | None = None, unanswered: int = 0
+) -> ItemPool:
     """Split items into a dev part (a third of the groups) and a test part.
 
     Args:
@@ -51,6 +54,7 @@ def make_pool(items: Iterable[Item], *, field: str, seed: int, max_items: int | 
         field: Where the items are set in the recipe, for errors.
         seed: Fixes the order within the parts, not which item falls on which part.
         max_items: Keep about this many items, in whole groups chosen by their ids alone.
+        unanswered: How many questions made no item because they had no answer; noted in the pool.
 
     Raises:
         TaskError: A part has fewer than two items.
@@ -65,6 +69,7 @@ def make_pool(items: Iterable[Item], *, field: str, seed: int, max_items: int | 
         dev=_ordered("dev", groups, chosen, seed),
         test=_ordered("test", groups, chosen, seed),
         duplicates=len(items) - len(distinct),
+        unanswered=unanswered,
     )
     return _large_enough(pool, field)
 

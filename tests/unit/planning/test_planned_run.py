@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from planned_world import World, small_recipe
 from forgetless import planning
 from forgetless.errors import ResourceError, RunFolderError
 from forgetless.planning import Plan, Room, follow_plan, looks_in, make_plan, measured
+from forgetless.planning.make import notes_of
 from forgetless.progress import unwatched
 from forgetless.recipe import load_recipe, parse_recipe
 from forgetless.records import from_json, to_json
@@ -92,6 +94,13 @@ def test_what_items_can_show_is_told(world: World) -> None:
     assert any(choice.startswith("english: a margin of") for choice in world.plan.chosen)
     assert not any("sorting" in choice for choice in world.plan.chosen)
     assert any("sorting: 120 test items can never certify a margin of 1 point" in w for w in world.plan.warnings)
+
+
+def test_questions_without_an_answer_are_said(world: World) -> None:
+    domain: Any = world.ground.exam.domain
+    pool = dataclasses.replace(domain.pool, unanswered=3)
+    exam = dataclasses.replace(world.ground.exam, domain=dataclasses.replace(domain, pool=pool))
+    assert "domain: 3 records without an answer left out" in notes_of(world.recipe, exam, (), None)
 
 
 def test_what_was_assumed_and_chosen_is_said(world: World) -> None:

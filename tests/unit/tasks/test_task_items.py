@@ -160,6 +160,17 @@ def test_an_empty_answer_is_refused(tmp_path: Path, write_jsonl: Write, question
         build_task("sums", generation(write_jsonl(records)), folder=tmp_path, seed=0)
 
 
+@pytest.mark.parametrize("kind", ["generation", "answer_probability"])
+def test_a_few_questions_without_an_answer_are_no_items(tmp_path: Path, write_jsonl: Write, kind: str) -> None:
+    records = [{"question": f"What is {i} + 1?", "result": "" if i in (7, 90) else str(i + 1)} for i in range(200)]
+    settings: dict[str, Any] = {"files": [write_jsonl(records)], "prompt": "{question}", "answer": "result"}
+    kinds = {"generation": GenerationTask, "answer_probability": AnswerProbabilityTask}
+    task: Any = build_task("sums", kinds[kind](type=kind, **settings), folder=tmp_path, seed=0)
+    assert task.pool.unanswered == 2
+    assert len(task.pool.all) == 198
+    assert all(item.target for item in task.pool.all)
+
+
 def test_an_empty_prompt_is_refused(tmp_path: Path, write_jsonl: Write, questions: Records) -> None:
     records = [*questions, {"question": " ", "result": "1"}]
     with pytest.raises(DataError, match="is empty"):

@@ -1,0 +1,68 @@
+"""A run that is killed ten times, whenever it happens, ends as the run that never was killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from nano_world import World, assert_the_same, build_world, run_world, uninterrupted
+
+from forgetless.rundir import read_events
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the processes come from a fork server"),
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
+]
+
+KILLS = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORGETLESS_CACHE", "set by every world")
+        yield
+
+
+@pytest.mark.timeout(900)  # some twenty starts of a run
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_ten_kills_change_nothing(method: str, tmp_path: Path) -> None:
+    started = time.monotonic()
+    whole = uninterrupted(tmp_path / "whole", method)
+    seconds = time.monotonic() - started
+    rng, kills, fell_after = random.Random(method), 0, set[str]()
+    for number in count():
+        folder = tmp_path / f"killed-{number}"
+        build_world(folder, method=method)
+        while kills < KILLS and (child := run_for(rng.uniform(0.2, 0.6) * seconds, folder)).exitcode != 0:
+            assert child.exitcode == -signal.SIGKILL, f"after {kills} kills the run could not go on"
+            fell_after.add(next((e["event"] for e in reversed(list(read_events(run_of(folder))))), "nothing"))
+            kills += 1
+        assert_the_same(World(folder, run_world(folder, resume=run_of(folder).exists())), whole)
+        if kills == KILLS:
+            break
+    assert len(fell_after) >= 3, f"the kills fell in too few places to say much: {fell_after}"
+
+
+def run_of(folder: Path) -> Path:
+    return folder / "runs" / "small"
+
+
+def run_for(seconds: float, folder: Path) -> multiprocessing.process.BaseProcess:
+    """A process that begins a run, or goes on with it, and is killed after some seconds if it is not done by then."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["forgetless.pipeline"])
+    child = processes.Process(target=run_world, args=(folder,), kwargs={"resume": run_of(folder).exists()})
+    child.start()
+    child.join(seconds)
+    child.kill()
+    child.join()
+    return child
