@@ -17,8 +17,8 @@ from forgetless.rundir import ScoreStore
 from forgetless.tasks import Task, measure
 from forgetless.verdicts import Terms, measure_noise
 
-MOST_ITEMS = 200
-"""Dev items that are asked first; where no score moves on them, no more are."""
+FIRST_ITEMS = 200
+"""Dev items that are asked first where no look says how many; where no score moves on them, no more are."""
 
 
 def measure_noises(
@@ -57,7 +57,7 @@ def measure_noises(
 
 def first_items(task: Task, *, dev_items: int | None, seed: int) -> tuple[Item, ...]:
     """The dev items that are asked first: those of the first look of a fixed task."""
-    return task.items("dev", limit=min(dev_items or MOST_ITEMS, MOST_ITEMS), seed=seed * 1_000_003)
+    return task.items("dev", limit=dev_items or FIRST_ITEMS, seed=seed * 1_000_003)
 
 
 def in_other_batches(items: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

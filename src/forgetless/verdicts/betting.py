@@ -166,9 +166,9 @@ def log_wealth(counts: ArrayLike, kinds: Floats, bets: Bets, *, mu0: float, weig
     counts = np.asarray(counts, dtype=np.float64)
     growth = _log_growth(bets, kinds, weights, mu0)
     # A kind that never came up must not lose everything: 0 times minus infinity is not a number.
-    lost = (counts[..., None] * np.isneginf(growth)).sum(axis=-2) > 0
-    stakes = bets.log_shares + counts @ np.where(np.isneginf(growth), 0.0, growth)
-    return _log_sum(np.where(lost, -np.inf, stakes) if lost.any() else stakes)
+    ruinous = np.isneginf(growth)
+    stakes = bets.log_shares + counts @ np.where(ruinous, 0.0, growth)
+    return _log_sum(np.where(counts @ ruinous.astype(np.float64) > 0, -np.inf, stakes))
 
 
 def lower_bound(

@@ -23,6 +23,9 @@ RESOLUTION = 0.02
 ROUNDING = 1e-4
 """Rule 6. Differences of one item up to a hundredth of a point are the rounding of a likelihood, and no noise."""
 
+SMALL_MOVE = 0.01
+"""Rule 6. Differences of one item up to a point move a likelihood; no answer has turned."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
@@ -101,8 +104,10 @@ def measure_noise(first: Sequence[ItemResult], second: Sequence[ItemResult], *, 
     """Rule 6. The noise f of a measurement: how far the base may differ from itself in another batch shape.
 
     The direction means nothing, so f is the larger, by size, of the two one-sided bounds at `alpha`; only the one on
-    the side of the true difference can be too small, so f as a whole is a bound at `alpha`. Where no item's score
-    moves by more than `ROUNDING`, there is no noise to bound, and f is 0.
+    the side of the true difference can be too small, so f as a whole is a bound at `alpha`. Where no answer turns and
+    every score moves by a point at most, the mean cannot move by more than the largest of these moves, which is then f
+    (0 up to `ROUNDING`): a bound that allows for rare flips nobody has seen would be about as wide as the margins that
+    the items can certify.
 
     Args:
         first: Results of the base.
@@ -113,8 +118,10 @@ def measure_noise(first: Sequence[ItemResult], second: Sequence[ItemResult], *, 
         TaskError: Results that cannot be paired.
     """
     paired = pair(first, second, symmetric=True)
-    if paired.n == 0 or max(np.abs(paired.for_kept).max(), np.abs(paired.for_dropped).max()) <= ROUNDING:
-        return 0.0
+    moves = np.abs(np.concatenate([paired.for_kept, paired.for_dropped]))
+    largest = float(moves.max(initial=0.0))
+    if largest <= SMALL_MOVE:
+        return 0.0 if largest <= ROUNDING else largest
     method = chosen_method(paired, "auto", "noise")
     low, high = bounds(paired, Terms("noise", RESOLUTION, alpha), alpha, by=method)
     return max(-low, high)

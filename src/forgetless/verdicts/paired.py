@@ -116,7 +116,7 @@ class PairedDifferences:
         return int(self.tallies[:, 3].sum())
 
     def flips_by_guessing(self, chance: float) -> float:
-        """How many losses, and how many gains, there would be if both models guessed anew where neither knows.
+        """Rule 12. How many losses, and gains, there would be if both models guessed anew where neither knows.
 
         Of the items that neither knows, a share (1 − c)² is wrong twice and c·(1 − c) flips in either direction, so
         there is c / (1 − c) of a flip in each direction for every item that both have wrong. Models that guess alike

@@ -76,7 +76,7 @@ def test_bounds_close_in_on_the_mean_of_the_list():
     bounds = [list_lower_bound(d[:n], 200, alpha=0.05, margin=0.05) for n in (20, 80, 140, 190, 200)]
     assert bounds == sorted(bounds)
     assert bounds[-1] == pytest.approx(d.mean())
-    assert bounds[-2] > d.mean() - 0.05
+    assert bounds[-2] > d.mean() - 0.07
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ def test_bounds_close_in_on_the_mean_of_the_list():
 def test_a_whole_list_is_known_and_never_undecided(losses, gains, outcome):
     verdict = judge(*counted(losses, gains, 200), capability="c", margin=0.05, list_size=200)
     assert verdict.outcome == outcome
-    assert verdict.lower == verdict.upper == verdict.estimate == pytest.approx((gains - losses) / 200)
+    assert verdict.lower == verdict.upper == (gains - losses) / 200
+    assert verdict.estimate == pytest.approx(verdict.lower)
     assert (verdict.target, verdict.method) == ("list", "list")
     assert verdict.reason.endswith("on this list of 200 items")
 
@@ -148,8 +149,6 @@ def test_a_list_that_was_asked_to_its_end_is_known():
     order = np.random.default_rng(0).permutation(scores).tolist()
     verdict = feed(SequentialJudge("c", margin=0.045, planned_n=100, list_size=100), [1.0] * 100, order)
     assert verdict.outcome == "kept"
-    exact = feed(SequentialJudge("c", margin=0.041, planned_n=100, list_size=100), [1.0] * 100, order)
-    assert (exact.n, exact.outcome) == (100, "kept") or exact.n < 100
     assert feed(SequentialJudge("c", margin=0.04, planned_n=100, list_size=100), [1.0] * 100, order).outcome == (
         "dropped"
     )
