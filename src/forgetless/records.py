@@ -19,6 +19,7 @@ T = typing.TypeVar("T")
 StreamKind = Literal["domain", "general", "replay", "text"]
 Outcome = Literal["kept", "dropped", "undecided", "absent", "gained", "not_gained"]
 Part = Literal["dev", "test"]
+Target = Literal["population", "list"]
 
 _IF_SET: Final = {"if_set": True}
 """Marks a field that JSON data leaves out while it has its default, so that hashes from before it came stay as they
@@ -154,12 +155,30 @@ class Judgements:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectEstimate:
+    """Where a difference comes from: one subject of a task, as a diagnosis. Nothing is tested here.
+
+    `base_score` and `tuned_score` are means over the `n` items that both models answered.
+    """
+
+    subject: str
+    n: int
+    base_score: float | None
+    tuned_score: float | None
+    losses: int
+    gains: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the test says about one capability (or the domain).
 
     `estimate`, `lower` and `upper` are on the scale of the scores (a drop is negative): the mean paired difference
     tuned − base and its one-sided bounds at `alpha`. `interval` is the displayed two-sided (1 − alpha) interval.
-    `base_score` and `tuned_score` are means over the judged items.
+    `base_score` and `tuned_score` are means over the judged items. `losses_beyond_guessing` and
+    `gains_beyond_guessing` are the flips less those that guessing anew explains, where there is a score of chance.
+    `noise` is how far the base may differ from itself, and `target` what the claim is about: the population that the
+    items stand for, or this list of items and no other.
     """
 
     capability: str
@@ -181,6 +200,11 @@ class Verdict:
     method: str = ""
     reason: str = ""
     judgements: Judgements | None = field(default=None, metadata=_IF_SET)
+    losses_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
+    gains_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
+    noise: float = field(default=0.0, metadata=_IF_SET)
+    target: Target = field(default="population", metadata=_IF_SET)
+    subjects: tuple[SubjectEstimate, ...] = field(default=(), metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +264,8 @@ class Certificate:
 
     `verdicts` and `domain` speak of the saved and reloaded files in `model/`; `certified_a` is the
     position on the path with the best domain score (dev part) at which every capability was kept (0 is the base
-    itself), and `certified_domain` its domain verdict. `looks` is this look's number at the same test items.
+    itself), and `certified_domain` its domain verdict. `looks` is this look's number at the same test items; where it
+    is `strict`, `alpha` is what this look may spend, and what failed is not told.
     """
 
     model_hash: str
@@ -259,6 +284,7 @@ class Certificate:
     certified_verdicts: tuple[Verdict, ...] = ()
     missing: tuple[str, ...] = ()
     item_seeds: dict[str, int] = field(default_factory=dict)
+    strict: bool = field(default=False, metadata=_IF_SET)
 
 
 def to_json(value: Any) -> Any:

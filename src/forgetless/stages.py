@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard, rehearse, set_exam
+from forgetless.guard import Exam, Guard, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
@@ -277,6 +277,19 @@ def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
     items = (task.items("dev", limit=_PROMPTS_COMPARED, seed=seed) for task in tasks)
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*items))
     return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
+
+
+def noises_of_base(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> dict[str, float]:
+    """How far the base differs from itself on every capability (rule 6), told once.
+
+    Raises:
+        TaskError: A margin lies within that noise.
+    """
+    noises = measure_noises(ground.engine, ground.exam.capabilities, dev_items=recipe.evaluation.dev_items,
+                            seed=recipe.seed, store=shared_scores(), progress=progress)  # fmt: skip
+    if not any(event["event"] == "noise" for event in run.events()):
+        run.append_event("noise", noises=noises)
+    return noises
 
 
 def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder) -> None:

@@ -14,6 +14,7 @@ from forgetless.records import to_json
 
 _WORK: Final = {
     "replay": "replay, answered by the base",
+    "noise": "base against itself",
     "training": "training",
     "looks": "looks",
     "base_dev": "base, dev part",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
@@ -46,15 +47,30 @@ class Comparer:
         self.progress = progress
 
     def judge(
-        self, capabilities: Sequence[Capability], items: Items, discordance: Mapping[str, float] | None = None
+        self,
+        capabilities: Sequence[Capability],
+        items: Items,
+        *,
+        discordance: Mapping[str, float] = MappingProxyType({}),
+        noises: Mapping[str, float] = MappingProxyType({}),
     ) -> tuple[Verdict, ...]:
-        """One verdict for each capability, from all of its items."""
+        """One verdict for each capability, from all of its items.
+
+        Args:
+            capabilities: What to judge.
+            items: The items of each.
+            discordance: Mean squared differences on the dev part, where known.
+            noises: How far the base may differ from itself, where measured (rule 6).
+        """
         results = {c.name: self._both(c.task, items[c.name]) for c in capabilities}
+        sizes = {c.name: c.list_size(results[c.name][0]) for c in capabilities}
         verdicts = judge_all(
             results,
             margins={c.name: c.margin for c in capabilities},
             chances={c.name: c.task.chance for c in capabilities},
-            discordances=discordance or {},
+            discordances=discordance,
+            noises=noises,
+            list_sizes={name: size for name, size in sizes.items() if size is not None},
             alpha=self.alpha,
         )
         return tuple(replace(v, judgements=judgements_in(results[v.capability][1])) for v in verdicts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from forgetless.engines import FittingEngine, TransformersEngine
 from forgetless.errors import ModelError, RecipeError, TaskError
 from forgetless.guard.capability import Capability
+from forgetless.guard.ledger import level_of_look
 from forgetless.guard.margins import default_margin_points, judged_part
 from forgetless.recipe import CapabilitySettings, ComparisonRecipe, HeldOutTask, Recipe
 from forgetless.records import Row
@@ -107,10 +108,18 @@ def capabilities_of(
         given = None if settings.margin_points is None else settings.margin_points / 100
         task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given,
                           endpoints=recipe.endpoints)  # fmt: skip
-        return Capability(name, task, smallest_margin(name, task) if given is None else given)
+        if settings.target == "list" and task.fresh:
+            raise TaskError(
+                field=f"keep.{name}.target",
+                value="list",
+                rule="is about fixed items, and this task draws others every time",
+                way_out="leave `target` out, or give the task files of its own",
+            )
+        return Capability(name, task, smallest_margin(name, task) if given is None else given, settings.target)
 
     def smallest_margin(name: str, task: Task) -> float:
         part = judged_part(task, limit=recipe.evaluation.test_items)
-        return default_margin_points(name, part, alpha=recipe.evaluation.alpha, capabilities=len(recipe.keep)) / 100
+        alpha = level_of_look(recipe.evaluation, 1)
+        return default_margin_points(name, part, alpha=alpha, capabilities=len(recipe.keep)) / 100
 
     return tuple(build(name, settings) for name, settings in recipe.keep.items())

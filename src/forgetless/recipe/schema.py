@@ -520,11 +520,13 @@ class DomainSettings(Settings):
 class CapabilitySettings(Settings):
     """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score).
 
-    Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify.
+    Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify. With
+    `target: list` the verdict is about the test items themselves, and not about the questions that they stand for.
     """
 
     task: TaskSettings
     margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] | None = None
+    target: Literal["population", "list"] = "population"
 
     @model_validator(mode="before")
     @classmethod
@@ -534,13 +536,22 @@ class CapabilitySettings(Settings):
             return data | {"margin_points": ready_margin(str(task.get("set")))}
         return data
 
+    @model_validator(mode="after")
+    def _a_list_is_fixed_and_has_a_margin(self) -> Self:
+        if self.target == "list" and isinstance(self.task, ProceduralTask):
+            raise ValueError("`target: list` is about fixed items, and a procedural task draws others every time")
+        if self.target == "list" and self.margin_points is None:
+            raise ValueError("`target: list` needs `margin_points`: a list of any size can tell any margin")
+        return self
+
 
 class EvaluationSettings(Settings):
     """When and how strictly to measure.
 
     The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task. What
     is not given of the two, the plan chooses, so that the looks take at most `budget_percent` of the training time.
-    `path` lists the positions between base and tuned model that the certificate tests outward.
+    `path` lists the positions between base and tuned model that the certificate tests outward. `strict` lets look r at
+    the same test items spend α / (r(r + 1)) and tell nothing of what failed.
     """
 
     alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
@@ -552,6 +563,7 @@ class EvaluationSettings(Settings):
     stop_on_alarm: bool = True
     batch_tokens: Annotated[Whole, Field(ge=64)] = 8192
     path: list[Annotated[Real, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
+    strict: bool = False
 
     @model_validator(mode="after")
     def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:

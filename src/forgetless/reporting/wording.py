@@ -51,15 +51,16 @@ def second_line(view: View) -> Phrase | None:
 def outcome(verdict: Verdict) -> Phrase:
     """The word for a verdict's outcome."""
     small_drop = verdict.outcome == "kept" and verdict.measurable
-    return phrase("outcome.kept_small_drop" if small_drop else f"outcome.{verdict.outcome}")
+    word = phrase("outcome.kept_small_drop" if small_drop else f"outcome.{verdict.outcome}")
+    return phrase("outcome.on_list", outcome=word) if verdict.target == "list" else word
 
 
 def why(verdict: Verdict) -> Said:
     """What a verdict means, in one sentence.
 
-    An undecided one is explained in the judge's own words, for only the judge knows what was lacking.
+    An undecided one, and one that is not told, is explained in the judge's own words, for only the judge knows why.
     """
-    if verdict.outcome == "undecided" and verdict.reason:
+    if verdict.reason and (verdict.outcome == "undecided" or verdict.n == 0):
         return Recorded(verdict.reason)
     if verdict.outcome == "absent":
         return phrase("why.absent", margin=numbers.margin(verdict.margin))

@@ -10,7 +10,7 @@ import pytest
 from page_checks import Page, problems
 from synthetic_run import GENTLE, INJECTION, events, write_events
 
-from forgetless.records import Certificate, Judgements
+from forgetless.records import Certificate, Judgements, SubjectEstimate
 from forgetless.reporting import View, build_view, render_report, write_report
 from forgetless.reporting.view import LogPoint, Moment, Sample
 
@@ -140,3 +140,21 @@ def test_write_report_puts_one_file_into_the_run(gentle_run: Path):
     assert path == gentle_run / "report.html"
     assert set(gentle_run.iterdir()) - before == {path}
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_diagnosis_stands_beside_the_verdict(gentle):
+    first, *others = gentle.certificate.verdicts
+    told = replace(
+        first,
+        noise=0.004,
+        losses_beyond_guessing=3.5,
+        gains_beyond_guessing=0.0,
+        subjects=(SubjectEstimate("law", 40, 0.5, 0.4, 5, 1), SubjectEstimate(INJECTION, 60, 0.5, 0.5, 0, 0)),
+    )
+    page = Page(
+        render_report(replace(gentle, certificate=replace(gentle.certificate, verdicts=(told, *others), strict=True)))
+    )
+    assert not page.wrong
+    for said in ("beyond guessing: 3.5 lost, 0 won", "at most 0.4 points", "2 subjects", "law: 50.0%", INJECTION):
+        assert said in page.text, said
+    assert "strict" in page.text

@@ -63,7 +63,9 @@ def test_an_undecided_ability_is_explained_below_the_table():
 
 
 def test_a_judge_that_contradicts_itself_is_told_below_the_table():
-    judged = replace(verdict("facts", 0.0), capability="taste", judgements=Judgements(asked=200, disagreed=50, unreadable=10))
+    judged = replace(
+        verdict("facts", 0.0), capability="taste", judgements=Judgements(asked=200, disagreed=50, unreadable=10)
+    )
     text = " ".join(printed(verdict_table([judged], replace(judged, capability="domain"))).split())
     assert "taste: the judge contradicted itself on 26.3% of 200 pairs" in text
     assert "10 without a verdict" in text

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_trainer_loss import KINDS, slow_loss, step_loss, trainer_of
 from transformers import PreTrainedModel
 
 from forgetless.models import weights_hash
@@ -17,7 +18,6 @@ from forgetless.training import fit, predicted_bytes, reference_bytes, try_steps
 from forgetless.training.blend import Blend
 from forgetless.training.prepare import prepare
 from forgetless.training.reference_cache import store_top_k, stored_bytes
-from test_trainer_loss import KINDS, slow_loss, step_loss, trainer_of
 from training_kit import SETTINGS, VOCABULARY, blended, fit_arguments, loaded, tiny_model, weights, with_lora
 
 REPLAY = KINDS.index("replay")

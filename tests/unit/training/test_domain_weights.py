@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_trainer_loss import slow_loss, step_loss, trainer_of
 from transformers import PreTrainedModel
 
 from forgetless.recipe import TrainingSettings
@@ -19,7 +20,6 @@ from forgetless.training import fit, try_steps
 from forgetless.training.base_likelihood import base_weights
 from forgetless.training.blend import Blend
 from forgetless.training.prepare import prepare
-from test_trainer_loss import slow_loss, step_loss, trainer_of
 from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model, weights, with_lora
 
 KINDS: tuple[StreamKind, ...] = ("domain", "replay")

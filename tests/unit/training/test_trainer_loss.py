@@ -12,8 +12,8 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 from forgetless import nano
 from forgetless.models import load_folder
 from forgetless.recipe import LoraSettings, TrainingSettings
-from forgetless.training.blend import Blend
 from forgetless.training import prepare as prepare_module
+from forgetless.training.blend import Blend
 from forgetless.training.fit import make_trainer
 from forgetless.training.prepare import prepare
 from forgetless.training.savepoint import Savepoint
