@@ -7,7 +7,7 @@ from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.margins import JudgedPart, judged_part
-from forgetless.guard.trial import Trial, try_set
+from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
 
 __all__ = [
@@ -28,5 +28,5 @@ __all__ = [
     "judged_part",
     "rehearse",
     "set_exam",
-    "try_set",
+    "try_sample",
 ]

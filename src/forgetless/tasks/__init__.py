@@ -6,6 +6,8 @@ from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.procedural import GENERATORS
 from forgetless.tasks.ready import SETS, ItemCost, ReadySet, cost_of, planned_items
+from forgetless.tasks.sampling import Sample, names_in, sample_named
+from forgetless.tasks.shown import shown_item
 from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task
 from forgetless.tasks.templates import Template, induce_template
 
@@ -20,6 +22,7 @@ __all__ = [
     "ItemCost",
     "ItemPool",
     "ReadySet",
+    "Sample",
     "Scorer",
     "Task",
     "Template",
@@ -30,5 +33,8 @@ __all__ = [
     "is_measured",
     "last_answer",
     "measure",
+    "names_in",
     "planned_items",
+    "sample_named",
+    "shown_item",
 ]
