@@ -639,7 +639,8 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             worst = max(ours, key=lambda row: row["failures"])
             where = f"{worst['judge']}, {worst['scores']}, n {worst['n']:,}, π {worst['discordance']:g}"
             yield f"| {name} | {len(ours)} | {_percent(worst)} ({where}) | {100 * worst['limit']:g} % |"
-    yield "\n| rule | n | π | dropped at no drop | kept at 2 points lost | kept at 4 points lost |\n|---|---|---|---|---|---|"
+    yield "\n| rule | n | π | dropped at no drop | kept at 2 points lost | kept at 4 points lost |"
+    yield "|---|---|---|---|---|---|"
     shown = {(r["n"], r["discordance"], r["judge"], r["drop"]): r for r in rows if r["kind"] == "practice"}
     for n, pi, rule in dict.fromkeys((n, pi, rule) for n, pi, rule, _ in shown):
         shares = [_percent(shown[n, pi, rule, drop]) for drop in (0.0, MARGIN, 2 * MARGIN)]

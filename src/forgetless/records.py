@@ -52,6 +52,7 @@ class Message:
         enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
             leaves it to the recipe and the template.
         raw_text: No turn at all: text for the model to continue as it stands, outside its chat template.
+        verbatim: With `raw_text`: a given answer follows the text as both stand, without a space put between them.
     """
 
     role: Role
@@ -64,6 +65,7 @@ class Message:
     tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
     enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
     raw_text: bool = field(default=False, metadata=_IF_SET)
+    verbatim: bool = field(default=False, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -497,6 +497,56 @@ class ReadyTask(Settings):
     items: Annotated[Whole, Field(ge=2)] | None = None
 
 
+class LmEvalTask(Settings):
+    """A task, group or tag of lm-evaluation-harness by its name, asked and scored as the harness does it.
+
+    `include_path` is a folder with task files of one's own. `metric` is one of the task's metrics, or
+    `metric,filter`. `num_fewshot` says how many examples the prompt shows; otherwise the task does. Prompts are raw
+    text unless `apply_chat_template` is set; then examples are turns of their own, unless `fewshot_as_multiturn` is
+    false. `max_new_tokens` takes the place of the task's own limit.
+    """
+
+    type: Literal["lm_eval"]
+    name: Annotated[str, Field(min_length=1)]
+    include_path: str | None = None
+    metric: Annotated[str, Field(min_length=1)] | None = None
+    num_fewshot: Annotated[Whole, Field(ge=0)] | None = None
+    apply_chat_template: bool = False
+    fewshot_as_multiturn: bool | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    max_items: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _turns_go_with_a_template(self) -> Self:
+        if self.fewshot_as_multiturn and not self.apply_chat_template:
+            raise ValueError("`fewshot_as_multiturn` is about turns, and needs `apply_chat_template: true`")
+        return self
+
+
+class ReasoningGymTask(Settings):
+    """Fresh items from a generator of reasoning-gym at every evaluation, scored by its own verifier.
+
+    `config` holds settings of the generator. What is scored is the answer inside `<answer>` tags where the model writes
+    them, as a `system` turn may ask it to, and otherwise all that it says after its thoughts.
+    """
+
+    type: Literal["reasoning_gym"]
+    name: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any] = {}
+    system: str | None = None
+    items: Annotated[Whole, Field(ge=2)] = 1000
+    dev_items: Annotated[Whole, Field(ge=2)] | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 256
+
+    @field_validator("config")
+    @classmethod
+    def _draws_are_no_setting(cls, config: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"seed", "size"}.intersection(config))
+        if taken:
+            raise ValueError(f"`{taken[0]}` is set by every evaluation, and cannot be set for all")
+        return config
+
+
 TaskSettings = Annotated[
     ChoiceTask
     | GenerationTask
@@ -506,25 +556,39 @@ TaskSettings = Annotated[
     | TemplateLeakTask
     | HeldOutTask
     | ProceduralTask
-    | ReadyTask,
+    | ReadyTask
+    | LmEvalTask
+    | ReasoningGymTask,
     Field(discriminator="type"),
 ]
 
 
-class DomainSettings(Settings):
-    """How the domain is measured."""
+class Measured(Settings):
+    """What a task measures. `{lm_eval: mmlu}` is short for `{type: lm_eval, name: mmlu}`; so with `reasoning_gym`."""
 
     task: TaskSettings
 
+    @field_validator("task", mode="before")
+    @classmethod
+    def _short_forms_are_written_out(cls, task: Any) -> Any:
+        if isinstance(task, dict) and "type" not in task and "name" not in task:
+            for kind in ("lm_eval", "reasoning_gym"):
+                if kind in task:
+                    return {"type": kind, "name": task[kind]} | {k: v for k, v in task.items() if k != kind}
+        return task
 
-class CapabilitySettings(Settings):
+
+class DomainSettings(Measured):
+    """How the domain is measured."""
+
+
+class CapabilitySettings(Measured):
     """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score).
 
     Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify. With
     `target: list` the verdict is about the test items themselves, and not about the questions that they stand for.
     """
 
-    task: TaskSettings
     margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] | None = None
     target: Literal["population", "list"] = "population"
 

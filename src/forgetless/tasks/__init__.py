@@ -7,6 +7,8 @@ from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.preference import judgements_in
 from forgetless.tasks.procedural import GENERATORS
 from forgetless.tasks.ready import SETS, ItemCost, ReadySet, cost_of, planned_items
+from forgetless.tasks.sampling import Sample, names_in, sample_named
+from forgetless.tasks.shown import shown_item
 from forgetless.tasks.task import DrawItems, FixedTask, FreshTask, Scorer, Task, against
 from forgetless.tasks.templates import Template, induce_template
 
@@ -21,6 +23,7 @@ __all__ = [
     "ItemCost",
     "ItemPool",
     "ReadySet",
+    "Sample",
     "Scorer",
     "Task",
     "Template",
@@ -32,5 +35,8 @@ __all__ = [
     "is_measured",
     "judgements_in",
     "measure",
+    "names_in",
     "planned_items",
+    "sample_named",
+    "shown_item",
 ]

@@ -13,16 +13,19 @@ from forgetless.recipe import (
     EndpointSettings,
     GenerationTask,
     HeldOutTask,
+    LmEvalTask,
     PreferenceTask,
     ProceduralTask,
     PythonTask,
     ReadyTask,
+    ReasoningGymTask,
     TaskSettings,
     TemplateLeakTask,
 )
 from forgetless.records import Row
 from forgetless.tasks.answer_probability import answer_probability_task
 from forgetless.tasks.choice import choice_task
+from forgetless.tasks.extras import require
 from forgetless.tasks.generation import generation_task
 from forgetless.tasks.held_out import held_out_task
 from forgetless.tasks.preference import preference_task
@@ -80,5 +83,15 @@ def build_task(
             return procedural_task(name, settings, field=field)
         case ReadyTask():
             return ready_task(name, settings, field=field, seed=seed, domain_rows=domain_rows, margin=margin)
+        case LmEvalTask():
+            require("lm_eval", extra="lm-eval", field=f"{field}.type")
+            from forgetless.tasks.harness import lm_eval_task
+
+            return lm_eval_task(name, settings, folder=folder, field=field, seed=seed)
+        case ReasoningGymTask():
+            require("reasoning_gym", extra="reasoning-gym", field=f"{field}.type")
+            from forgetless.tasks.verified import reasoning_gym_task
+
+            return reasoning_gym_task(name, settings, field=field)
         case _:
             assert_never(settings)

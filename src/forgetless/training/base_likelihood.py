@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from forgetless.losses import cross_entropy_each
 from forgetless.models import LoadedModel, attention_of
