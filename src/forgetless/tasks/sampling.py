@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from forgetless.errors import TaskError
 from forgetless.recipe import (
@@ -18,6 +19,7 @@ from forgetless.recipe import (
     HeldOutTask,
     LmEvalTask,
     ProceduralTask,
+    ReadyName,
     ReadyTask,
     ReasoningGymTask,
     Recipe,
@@ -67,7 +69,7 @@ def sample_named(name: str, *, n: int, seed: int, recipe: Recipe | ComparisonRec
         UserError: Its files or settings are at fault.
     """
     if recipe is None and name in READY_SETS:
-        found = SETS[name]
+        found = SETS[cast("ReadyName", name)]
         items = tuple(found.sample(name, n=n, seed=seed))
         scorer = None if name == "format_freedom" else found.scorer((), name)
         return Sample(name, items, scorer, found.chance, ready_margin(name) / 100)
