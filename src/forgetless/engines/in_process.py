@@ -86,6 +86,12 @@ class TransformersEngine:
             *(of_thoughts if any(of_thoughts) else []),
         )
 
+    def in_smaller_batches(self) -> TransformersEngine:
+        """The same model, asked in batches of half the tokens: what only the shape of a batch changes shows there."""
+        return TransformersEngine(
+            self._outer, self._format, model_hash=self._model_hash, batch_tokens=max(1, self._batch_tokens // 2)
+        )
+
     @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer of this model."""

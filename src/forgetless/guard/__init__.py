@@ -6,7 +6,9 @@ from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
+from forgetless.guard.ledger import level_of_look, next_look
 from forgetless.guard.margins import JudgedPart, judged_part
+from forgetless.guard.noise import first_items, in_other_batches, measure_noises
 from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
 
@@ -24,8 +26,13 @@ __all__ = [
     "block_items",
     "capabilities_of",
     "draw_test_items",
+    "first_items",
     "fresh_seeds",
+    "in_other_batches",
     "judged_part",
+    "level_of_look",
+    "measure_noises",
+    "next_look",
     "rehearse",
     "set_exam",
     "try_sample",
