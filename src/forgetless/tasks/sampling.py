@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from forgetless.errors import TaskError
 from forgetless.recipe import (
@@ -20,7 +19,6 @@ from forgetless.recipe import (
     LmEvalTask,
     PreferenceTask,
     ProceduralTask,
-    ReadyName,
     ReadyTask,
     ReasoningGymTask,
     Recipe,
@@ -69,8 +67,9 @@ def sample_named(name: str, *, n: int, seed: int, recipe: Recipe | ComparisonRec
         TaskError: There is nothing of that name, or it cannot be asked by itself.
         UserError: Its files or settings are at fault.
     """
-    if recipe is None and name in READY_SETS:
-        found = SETS[cast("ReadyName", name)]
+    ready = next((known for known in SETS if known == name), None)
+    if recipe is None and ready is not None:
+        found = SETS[ready]
         items = tuple(found.sample(name, n=n, seed=seed))
         scorer = None if name == "format_freedom" else found.scorer((), name)
         return Sample(name, items, scorer, found.chance, ready_margin(name) / 100)

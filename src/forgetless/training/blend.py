@@ -23,10 +23,14 @@ from forgetless.training.documents import EncodedRows, measure_rows
 REPLAY = "replay"
 
 
-class Held(Protocol):
+class DocumentStore(Protocol):
     """The documents of one stream, by number."""
 
     def __getitem__(self, number: int, /) -> Encoded: ...
+
+    def numbers(self) -> Sequence[int]:
+        """The numbers of all documents, rising; every row is encoded for it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Blend:
 
     plan: MixturePlan
     stream: MixtureStream
-    documents: tuple[Held, ...]
+    documents: tuple[DocumentStore, ...]
     rejects: dict[str, tuple[TokenReject, ...]]
     accounts: dict[str, Account] = field(default_factory=dict)
 

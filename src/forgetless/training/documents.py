@@ -56,6 +56,11 @@ class EncodedRows:
         number, row = divmod(number, len(self._rows))
         return self.of_row(row)[number]
 
+    def numbers(self) -> list[int]:
+        """The numbers of all documents, rising; every row is encoded for it."""
+        counts = [len(self.of_row(row)) for row in range(len(self))]
+        return sorted(row + n * len(self) for row, count in enumerate(counts) for n in range(count))
+
     def lengths(self, row: int) -> Sequence[int]:
         """The tokens of each document that a row gives."""
         return [len(document.input_ids) for document in self.of_row(row)]
