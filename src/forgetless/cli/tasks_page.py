@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _TYPES: Final = {
     "choice": "multiple choice by likelihood, over files or hub data sets of yours",
     "generation": "greedy answers matched with a reference, over files or hub data sets of yours",
+    "python": "programs that must pass their tests in a sandbox, over files such as HumanEval's",
+    "preference": "which answer a judge behind an endpoint prefers, the model's or the base's",
     "answer_probability": "how likely the reference answer is, over files or hub data sets of yours",
     "template_leak": "prompts of yours not answered in the domain's template",
     "held_out": "the domain's own rows, held out of training",

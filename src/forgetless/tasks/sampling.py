@@ -17,6 +17,7 @@ from forgetless.recipe import (
     ComparisonRecipe,
     HeldOutTask,
     LmEvalTask,
+    PreferenceTask,
     ProceduralTask,
     ReadyTask,
     ReasoningGymTask,
@@ -124,11 +125,12 @@ def _in_recipe(name: str, recipe: Recipe | ComparisonRecipe) -> tuple[TaskSettin
         raise _nothing(name, named)
     settings = named[name]
     needs_rows = isinstance(settings, ReadyTask) and settings.set == "format_freedom"
-    if needs_rows or isinstance(settings, (HeldOutTask, TemplateLeakTask)):
+    if needs_rows or isinstance(settings, (HeldOutTask, TemplateLeakTask, PreferenceTask)):
+        missing = "a base to compare with" if isinstance(settings, PreferenceTask) else "the rows of the domain"
         raise TaskError(
             field="NAME",
             value=name,
-            rule=f"a task of `type: {settings.type}` is made from the rows of the domain, which are not read here",
+            rule=f"a task of `type: {settings.type}` needs {missing}, and has none here",
             way_out="run `forgetless plan` on the recipe",
         )
     kept = recipe.keep.get(name)

@@ -48,7 +48,6 @@ def test_the_types_of_tasks_are_listed(command: Command) -> None:
     _, out, _ = command("tasks", "list")
     kinds = get_args(get_args(TaskSettings)[0])
     named = {get_args(kind.model_fields["type"].annotation)[0] for kind in kinds}
-    assert len(named) == 9
     assert all(name in out for name in named)
     assert "forgetless tasks list lm_eval" in " ".join(out.split())
 

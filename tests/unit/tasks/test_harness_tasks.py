@@ -251,7 +251,7 @@ def test_an_answer_that_could_not_be_had_is_missing(build: Build, scripted: Any)
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"unsafe_code": True}, "no sandbox"),
+        ({"unsafe_code": True}, "outside any sandbox"),
         ({"dataset_kwargs": {"data_files": {"test": "none.jsonl"}}}, "cannot be read"),
         ({"doc_to_text": "{{q | nothing}}"}, "cannot be read"),
         ({"metric_list": [{"metric": "mcc", "aggregation": "mcc", "higher_is_better": True}]}, "none, only mcc"),

@@ -146,7 +146,7 @@ def _refuse_what_cannot_be_asked(name: str, task: Any, field: str) -> None:
     if not isinstance(task, ConfigurableTask):
         reason = "is a program and no task file, and its items cannot be told one by one"
     elif getattr(task, "UNSAFE_CODE", False):
-        reason = "runs what the model writes as a program, and there is no sandbox here"
+        reason = "runs what the model writes as a program, and outside any sandbox; a task of `type: python` has one"
     elif getattr(task, "MULTIMODAL", False):
         reason = "shows pictures or plays sounds, and engines read text"
     if reason:
