@@ -20,7 +20,7 @@ from forgetless.training import fit, try_steps
 from forgetless.training.base_likelihood import base_weights
 from forgetless.training.blend import Blend
 from forgetless.training.prepare import prepare
-from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model, weights, with_lora
+from training_kit import SETTINGS, Documents, blended, fit_arguments, loaded, tiny_model, weights, with_lora
 
 KINDS: tuple[StreamKind, ...] = ("domain", "replay")
 RULES = ["eaft", "stm", "flow", "dft", "asft"]
@@ -47,7 +47,7 @@ def chosen(rule: str, **changes: Any) -> TrainingSettings:
 def mixture(kinds: tuple[StreamKind, ...], settings: TrainingSettings) -> Blend:
     """Documents in which every other token repeats the one before it, which `surer_base` is sure of."""
     mixed = blended(kinds, settings=settings)
-    return dataclasses.replace(mixed, documents=tuple(tuple(map(stuttered, stream)) for stream in mixed.documents))
+    return dataclasses.replace(mixed, documents=tuple(Documents(map(stuttered, stream)) for stream in mixed.documents))
 
 
 def stuttered(document: Encoded) -> Encoded:
