@@ -20,7 +20,7 @@ from forgetless.guard.compare import Comparer, Items, draw_test_items, fresh_see
 from forgetless.guard.exam import Exam
 from forgetless.guard.examples import Example, pick_examples
 from forgetless.guard.frozen import Frozen
-from forgetless.guard.ledger import level_of_look, record_look, part_hash
+from forgetless.guard.ledger import level_of_look, part_hash, record_look
 from forgetless.guard.watch import Choice
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings

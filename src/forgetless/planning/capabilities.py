@@ -80,9 +80,7 @@ def _said_once(messages: Iterable[tuple[str, str]]) -> Iterator[str]:
     return (f"{', '.join(about)}: {message}" for message, about in names.items())
 
 
-def _capability(
-    recipe: Recipe, capability: Capability, together: int, dev_items: int, alpha: float
-) -> CapabilityPlan:
+def _capability(recipe: Recipe, capability: Capability, together: int, dev_items: int, alpha: float) -> CapabilityPlan:
     task = capability.task
     part = judged_part(task, limit=recipe.evaluation.test_items)
     units, discordance, exact = part.units, part.discordance, part.exact

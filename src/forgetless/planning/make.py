@@ -105,7 +105,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=tuple([*notes_of(recipe, ground.exam, capabilities, replay), *_strictness(recipe, look, alpha)]),
+        notes=(*notes_of(recipe, ground.exam, capabilities, replay), *_strictness(recipe, look, alpha)),
         warnings=tuple(_warnings(recipe, cadence, capabilities, alpha)),
     )
 

@@ -451,7 +451,6 @@ class CapabilitySettings(Settings):
             return data | {"margin_points": ready_margin(str(task.get("set")))}
         return data
 
-
     @model_validator(mode="after")
     def _a_list_is_fixed_and_has_a_margin(self) -> Self:
         if self.target == "list" and isinstance(self.task, ProceduralTask):

@@ -70,9 +70,7 @@ def chosen_method(paired: PairedDifferences, method: Method, capability: str) ->
     return method
 
 
-def bounds(
-    paired: PairedDifferences, terms: Terms, alpha: float, *, by: Chosen
-) -> tuple[float, float]:
+def bounds(paired: PairedDifferences, terms: Terms, alpha: float, *, by: Chosen) -> tuple[float, float]:
     """One-sided lower and upper bound of the mean difference, each at `alpha`."""
     if by == "list":
         return _list_bounds(paired, terms, alpha)

@@ -18,9 +18,7 @@ EXAM = exam_of(ListTask("maths", test=400))
 
 
 def models(tuned: str = "tuned", *, lost: float = 0.0) -> ScriptedFrozen:
-    return ScriptedFrozen(
-        lambda a: {"domain": 0.6 - a / 2, "maths": lost * max(0.0, 2 * a - 1)}, tuned_hash=tuned
-    )
+    return ScriptedFrozen(lambda a: {"domain": 0.6 - a / 2, "maths": lost * max(0.0, 2 * a - 1)}, tuned_hash=tuned)
 
 
 def certify(certifier: Certifier, frozen: ScriptedFrozen) -> Certificate:
