@@ -80,7 +80,7 @@ def blended(
 ) -> Blend:
     held = [documents(20, seed=index) for index in range(len(kinds))]
     specs = [
-        StreamSpec(
+        StreamSpec.known(
             kind,
             kind,
             1.0 / len(kinds),

@@ -70,7 +70,8 @@ def compare(
     capabilities = capabilities_of(recipe, folder=folder, domain_rows=rows)
     tasks = {c.name: c.task for c in capabilities}
     if recipe.domain is not None:
-        tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows)
+        tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows,
+                                     endpoints=recipe.endpoints)  # fmt: skip
     before, after = (_engine(side, recipe, folder) for side in (base, tuned))
     items = draw_test_items(tasks, limit=recipe.evaluation.test_items, seed=recipe.seed,
                             fresh_seeds=fresh_seeds(tasks, before.model_hash, after.model_hash))  # fmt: skip
@@ -86,7 +87,7 @@ def compare(
     return CompareResult(verdicts, domain, _notes(before, after))
 
 
-def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[Row]:
+def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> Sequence[Row]:
     """The domain's rows, read only where a task measures or describes them."""
     tasks = [recipe.domain.task] if recipe.domain else []
     tasks += [capability.task for capability in recipe.keep.values()]

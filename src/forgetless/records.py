@@ -52,6 +52,7 @@ class Message:
         enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
             leaves it to the recipe and the template.
         raw_text: No turn at all: text for the model to continue as it stands, outside its chat template.
+        verbatim: With `raw_text`: a given answer follows the text as both stand, without a space put between them.
     """
 
     role: Role
@@ -64,6 +65,7 @@ class Message:
     tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
     enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
     raw_text: bool = field(default=False, metadata=_IF_SET)
+    verbatim: bool = field(default=False, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One model's answer to one item. `score` is in [0, 1]; `None` means that no score could be had."""
+    """One model's answer to one item.
+
+    `score` is in [0, 1]; `None` means that no score could be had. `note` says how the score came about, where the
+    answer alone does not show it.
+    """
 
     item_id: str
     score: float | None
     output: str = ""
     group: str = ""
     subject: str = ""
+    note: str = field(default="", metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,27 @@ class ScoreSheet:
         """Mean score over the items that have one, or `None` when there are none."""
         scores = [r.score for r in self.results if r.score is not None and not math.isnan(r.score)]
         return sum(scores) / len(scores) if scores else None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """How far a judge of answers can be trusted, on one capability.
+
+    Attributes:
+        asked: Pairs of answers that it was asked about, in both orders; equal answers are not asked.
+        disagreed: Those on which its two verdicts differ; they count as ties.
+        unreadable: Those on which it gave no verdict in at least one order; they count as missing.
+    """
+
+    asked: int
+    disagreed: int
+    unreadable: int
+
+    @property
+    def disagreement(self) -> float | None:
+        """Share of the pairs with two verdicts on which these differ."""
+        read = self.asked - self.unreadable
+        return self.disagreed / read if read else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +201,7 @@ class Verdict:
     beyond_margin: bool = False
     method: str = ""
     reason: str = ""
+    judgements: Judgements | None = field(default=None, metadata=_IF_SET)
     losses_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
     gains_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
     noise: float = field(default=0.0, metadata=_IF_SET)

@@ -15,7 +15,7 @@ from forgetless.sources import load_source
 from forgetless.tasks import build_task
 from forgetless.tokens import encode_rows
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

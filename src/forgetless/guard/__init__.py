@@ -9,7 +9,7 @@ from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import level_of_look, next_look
 from forgetless.guard.margins import JudgedPart, judged_part
 from forgetless.guard.noise import first_items, in_other_batches, measure_noises
-from forgetless.guard.trial import Trial, try_set
+from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
 
 __all__ = [
@@ -35,5 +35,5 @@ __all__ = [
     "next_look",
     "rehearse",
     "set_exam",
-    "try_set",
+    "try_sample",
 ]

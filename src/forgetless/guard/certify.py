@@ -26,7 +26,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import Certificate, Item, ItemResult, PathStep, ScoreSheet, Verdict, to_json
 from forgetless.rundir import RunFolder, ScoreStore
-from forgetless.tasks import Task, measure
+from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import SequentialJudge, certified_position, passes, settle_together, walk_outward
 
 _BLOCKS = 12
@@ -109,16 +109,12 @@ class Certifier:
             return []
         items = self._draw(frozen)
         base, tuned = frozen.base_engine(), frozen.tuned_engine()
-        return [
-            example
-            for name, task in self.exam.tasks.items()
-            for example in pick_examples(
-                name,
-                items[name],
-                self._base(base, task, items[name]).results,
-                self._tuned(tuned, task, items[name]).results,
-            )
-        ]
+        found: list[Example] = []
+        for name, task in self.exam.tasks.items():
+            before = self._base(base, task, items[name])
+            after = self._tuned(tuned, task, items[name], before)
+            found += pick_examples(name, items[name], before.results, after.results)
+        return found
 
     def _record_looks(self, frozen: Frozen) -> int:
         """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""
@@ -139,7 +135,9 @@ class Certifier:
             return tuned if a == 1.0 else self._test_in_turn(frozen.base_engine(), engine(a), order, items, a)
 
         def domain_dev_score(a: float) -> float | None:
-            return self._tuned(engine(a), self.exam.domain, self._dev_domain()).mean
+            dev = self._dev_domain()
+            before = self._base(frozen.base_engine(), self.exam.domain, dev)
+            return self._tuned(engine(a), self.exam.domain, dev, before).mean
 
         for step in walk_outward(test, positions=self.settings.path, domain_dev_score=domain_dev_score):
             self.run.append_event("path", **to_json(_sealed_step(step) if self._is_sealed(step.passed) else step))
@@ -186,10 +184,11 @@ class Certifier:
         a: float,
     ) -> None:
         """Block after block, until the judge has decided or the items have run out."""
-        before = {r.item_id: r for r in self._base(base, capability.task, items).results}
+        sheet = self._base(base, capability.task, items)
+        before = {r.item_id: r for r in sheet.results}
         told, seen = self.progress(f"a = {a:g}: {capability.name}"), 0
         for block in _blocks(items):
-            after = self._tuned(engine, capability.task, block)
+            after = self._tuned(engine, capability.task, block, sheet)
             judge.update([before[item.id] for item in block], after.results)
             seen += len(block)
             if told:
@@ -225,8 +224,8 @@ class Certifier:
     def _base(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
         return measure(engine, task, items, store=self.base_scores)
 
-    def _tuned(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
-        return measure(engine, task, items, store=self.run.scores)
+    def _tuned(self, engine: Engine, task: Task, items: Sequence[Item], base: ScoreSheet) -> ScoreSheet:
+        return measure(engine, against(task, base), items, store=self.run.scores)
 
     def _draw(self, frozen: Frozen) -> Items:
         return draw_test_items(

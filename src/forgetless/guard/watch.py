@@ -19,7 +19,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import CapabilityScore, Evaluation, Item, ItemResult, Verdict, from_json, to_json
 from forgetless.rundir import RunFolder, ScoreStore
-from forgetless.tasks import Task, measure
+from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import AlarmReading, FixedListAlarm, FreshItemsAlarm, judge_all, judge_domain, pair
 
 
@@ -129,7 +129,7 @@ class Guard:
         items = self._items(task, step)
         told = self.progress(f"look at step {step}: {task.name}")
         base = measure(self.base, task, items, store=self.base_scores, progress=told)
-        tuned = measure(engine, task, items, store=self.run.scores, progress=told)
+        tuned = measure(engine, against(task, base), items, store=self.run.scores, progress=told)
         return base.results, tuned.results
 
     def _items(self, task: Task, step: int) -> tuple[Item, ...]:

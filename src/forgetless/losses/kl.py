@@ -1,16 +1,21 @@
-"""KL divergence from a reference model to the model in training.
+"""KL divergence between a reference model and the model in training.
 
-In: the hidden states of both models at the same positions, and both output heads. Out: the summed forward
-divergence KL(reference ‖ model) and the number of tokens. It is the differentiable stand-in for "answer as before":
-zero only where the whole next-token distribution is the reference's.
+In: the hidden states of both models at the same positions, and both output heads. Out: the summed divergence and the
+number of tokens. It is the differentiable stand-in for "answer as before": zero only where the whole next-token
+distribution is the reference's.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from forgetless.losses.projection import DEFAULT_CHUNK, TokenSum, head_loss, project
+from forgetless.losses.projection import TokenSum, head_loss, project
+
+Direction = Literal["forward", "reverse"]
+"""KL(reference ‖ model), which asks for all that the reference may say; KL(model ‖ reference), for nothing else."""
 
 
 def kl_sum(
@@ -21,13 +26,15 @@ def kl_sum(
     *,
     bias: Tensor | None = None,
     reference_bias: Tensor | None = None,
+    direction: Direction = "forward",
     softcap: float | None = None,
-    chunk: int = DEFAULT_CHUNK,
+    chunk: int | None = None,
 ) -> TokenSum:
-    """KL(reference ‖ model), summed over tokens, in nats.
+    """KL between reference and model, summed over tokens, in nats.
 
-    With p the model's and q the reference's distribution, the value of a token is sum over v of q_v (log q_v − log p_v)
-    and its gradient with respect to the model's logits is p − q. Nothing flows into the reference.
+    With p the model's and q the reference's distribution, the forward value of a token is sum over v of
+    q_v (log q_v − log p_v), and its gradient with respect to the model's logits is p − q. The reverse value D is sum
+    over v of p_v (log p_v − log q_v), and its gradient p_v (log p_v − log q_v − D). Nothing flows into the reference.
 
     Args:
         hidden: `[N, H]`, states of the model in training.
@@ -36,8 +43,9 @@ def kl_sum(
         reference_weight: `[V, H']`, head of the reference.
         bias: `[V]` or none.
         reference_bias: `[V]` or none.
+        direction: Which of the two comes first.
         softcap: Bound of the logits of both models, for models that cap them.
-        chunk: Tokens projected at a time.
+        chunk: Tokens projected at a time; by default see `tokens_at_once`.
 
     Raises:
         ValueError: The two models do not speak of the same positions or the same vocabulary.
@@ -51,6 +59,10 @@ def kl_sum(
     def measure(log_probabilities: Tensor, probabilities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
         logits = project(reference_hidden[rows], reference_weight, reference_bias, softcap)
         log_reference = torch.log_softmax(logits, dim=-1)
+        if direction == "reverse":
+            difference = log_probabilities - log_reference
+            values = (probabilities * difference).sum(dim=-1, keepdim=True)
+            return values.sum(), probabilities.mul_(difference.sub_(values))
         reference = log_reference.exp()
         value = (reference * (log_reference - log_probabilities)).sum()
         return value, probabilities.sub_(reference)

@@ -17,19 +17,20 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-DEFAULT_CHUNK = 512
+_MOST_TOKENS, _MOST_LOGITS = 512, 1 << 25
 
 
 class TokenSum(NamedTuple):
     """A loss summed over `tokens` tokens, in nats.
 
-    `entropy` is the sum of the entropies of the model's predictions on the same tokens; it carries no gradient and
-    is there to be logged.
+    `entropy` is the sum of the entropies of the model's predictions on the same tokens, and `plain` what the sum would
+    be without weights, where tokens have any; both carry no gradient and are there to be logged.
     """
 
     total: Tensor
     tokens: int
     entropy: Tensor
+    plain: Tensor | None = None
 
 
 class ChunkLoss(Protocol):
@@ -50,7 +51,7 @@ def head_loss(
     *,
     bias: Tensor | None,
     softcap: float | None,
-    chunk: int,
+    chunk: int | None,
 ) -> TokenSum:
     """Sum `measure` over all tokens without ever holding the logits of more than `chunk` of them.
 
@@ -60,10 +61,16 @@ def head_loss(
         measure: The loss of one chunk.
         bias: `[V]` or none.
         softcap: Bound c of `c * tanh(logits / c)`, for models that cap their logits.
-        chunk: Tokens projected at a time.
+        chunk: Tokens projected at a time; by default see `tokens_at_once`.
     """
-    total, entropy = _HeadLoss.apply(hidden, weight, bias, measure, softcap, chunk)
+    size = chunk or tokens_at_once(weight.shape[0])
+    total, entropy = _HeadLoss.apply(hidden, weight, bias, measure, softcap, size)
     return TokenSum(total, hidden.shape[0], entropy)
+
+
+def tokens_at_once(vocabulary: int) -> int:
+    """512 tokens, and fewer of a vocabulary so wide that their logits would be more than 2²⁵ (128 MB in float32)."""
+    return max(1, min(_MOST_TOKENS, _MOST_LOGITS // vocabulary))
 
 
 def project(hidden: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None) -> Tensor:

@@ -7,6 +7,7 @@ comes out. The room also saves models, whole or as an adapter, and walks the str
 from __future__ import annotations
 
 from .adapter_path import AdapterPath, path_between
+from .aside import Aside
 from .disk import writing_weights
 from .hashing import adapter_hash, model_hash, weights_hash
 from .kernels import FLASH, attention_of
@@ -22,6 +23,7 @@ from .tensors import sharing_copy
 __all__ = [
     "FLASH",
     "AdapterPath",
+    "Aside",
     "LinearPath",
     "LoadedFormat",
     "LoadedModel",

@@ -30,6 +30,7 @@ from forgetless.recipe import Recipe
 from forgetless.stages import Ground, lay_ground, replay_call
 from forgetless.synthesis import ReplayState, replay_state
 from forgetless.tasks import FixedTask
+from forgetless.training import Blend
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
 
@@ -105,7 +106,11 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=(*notes_of(recipe, ground.exam, capabilities, replay), *_strictness(recipe, look, alpha)),
+        notes=(
+            *notes_of(recipe, ground.exam, capabilities, replay),
+            *_sampled(blended),
+            *_strictness(recipe, look, alpha),
+        ),
         warnings=tuple(_warnings(recipe, cadence, capabilities, alpha)),
     )
 
@@ -168,6 +173,17 @@ def notes_of(
             f"replay is answered at the endpoint `{recipe.replay.endpoint}`, which was not asked: the bill has the "
             "tokens that are generated there, but not the time"
         )
+
+
+def _sampled(blended: Blend) -> Iterator[str]:
+    for spec in blended.stream.specs:
+        rows = blended.accounts[spec.name].sampled_from
+        if rows is not None:
+            error = 100 * spec.tokens_error / spec.tokens
+            yield (
+                f"`{spec.name}` has {rows:,} rows, and a sample of them was tokenised: about {spec.tokens:,} tokens "
+                f"(standard error {error:.2g} %); steps that follow from epochs are as uncertain"
+            )
 
 
 def _strictness(recipe: Recipe, look: int, alpha: float) -> Iterator[str]:

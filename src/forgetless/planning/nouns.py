@@ -18,7 +18,7 @@ class SourcePlan:
     Attributes:
         source: Its name, `replay` for the rows that the base answers.
         kind: What its rows are for.
-        rows: Documents to train on.
+        rows: Rows to train on.
         rejected: Records that could not be read as rows.
         duplicates: Rows or prompts that had come before.
         held_out: Rows that measure the domain.

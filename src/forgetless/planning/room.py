@@ -12,7 +12,8 @@ from forgetless.planning.nouns import Room
 from forgetless.recipe import Recipe
 from forgetless.rundir import folder_bytes, free_bytes
 from forgetless.stages import Ground
-from forgetless.training import certifying_bytes, least_memory_bytes, predicted_bytes
+from forgetless.synthesis import continues_texts
+from forgetless.training import certifying_bytes, least_memory_bytes, predicted_bytes, reference_bytes
 
 
 def refuse_hopeless(recipe: Recipe, ground: Ground, *, output: Path) -> None:
@@ -53,8 +54,11 @@ def check_memory(room: Room, recipe: Recipe, ground: Ground) -> None:
 
 
 def disk_room(recipe: Recipe, ground: Ground, *, looks: int, output: Path) -> Room:
-    """Bytes on the disk at the fullest moment of a run that takes so many looks."""
-    return Room(predicted_bytes(ground.base.model, recipe.training, evaluations=looks), free_bytes(output))
+    """Bytes on the disk at the fullest moment of a run that takes so many looks, the cache folder's included."""
+    base, training = ground.base.model, recipe.training
+    texts = recipe.replay is not None and continues_texts(recipe.replay, ground.base.format)
+    cached = reference_bytes(base, training, recipe.replay, texts=texts)
+    return Room(predicted_bytes(base, training, evaluations=looks) + cached, free_bytes(output))
 
 
 def check_disk(room: Room, output: Path) -> None:

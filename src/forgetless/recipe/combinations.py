@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING
 from forgetless.errors import RecipeError
 
 if TYPE_CHECKING:
-    from forgetless.recipe.schema import EvaluationSettings, ModelSettings, TrainingSettings
+    from forgetless.recipe.schema import EvaluationSettings, ModelSettings, ReplaySettings, TrainingSettings
 
 
-def refuse_combinations(model: ModelSettings, training: TrainingSettings, evaluation: EvaluationSettings) -> None:
+def refuse_combinations(
+    model: ModelSettings, training: TrainingSettings, evaluation: EvaluationSettings, replay: ReplaySettings | None
+) -> None:
     """Raises `RecipeError` for the first combination that cannot work."""
-    for refusal in (*_quantised(model, training), *_flash(model, training), *_adapter(model, training, evaluation)):
+    for refusal in (
+        *_quantised(model, training),
+        *_flash(model, training),
+        *_adapter(model, training, evaluation),
+        *_held(training, replay),
+    ):
         raise refusal
 
 
@@ -90,4 +97,39 @@ def _adapter(model: ModelSettings, training: TrainingSettings, evaluation: Evalu
             rule="there is no line from the base to a DoRA adapter: scaled down it leads to another model, for its row "
             "lengths stay",
             way_out="set `evaluation.path: [1.0]`, or `training.output: merged`, which walks between the whole models",
+        )
+
+
+def _held(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
+    """What speaks of a KL term needs one, and what was written down of the base is enough for one term alone."""
+    if training.kl_reference == "cached":
+        yield from _cached(training, replay)
+    if replay is None and training.domain_kl_weight == 0.0 and training.kl_direction != "forward":
+        yield RecipeError(
+            field="training.kl_direction",
+            value=training.kl_direction,
+            rule="there is no KL term: the recipe has no `replay` rows, and holds no domain rows",
+            way_out="give `replay:`, or a `training.domain_kl_weight` above 0, or leave this out",
+        )
+
+
+def _cached(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
+    def refused(rule: str, way_out: str) -> RecipeError:
+        return RecipeError(field="training.kl_reference", value=training.kl_reference, rule=rule, way_out=way_out)
+
+    if replay is None:
+        yield refused(
+            "it is written for replay rows, and the recipe has none", "give `replay:`, or leave `kl_reference` out"
+        )
+    if training.kl_direction == "reverse":
+        yield refused(
+            "KL(model ‖ base) needs the base's probability of whatever the model may come to say, and only that of its "
+            "likeliest tokens is written down",
+            "set `kl_reference: live`, or `kl_direction: forward`",
+        )
+    if training.domain_kl_weight > 0.0:
+        yield refused(
+            "it is written for replay rows, and `domain_kl_weight` (which `domain_weights: asft` brings) holds domain "
+            "rows as well",
+            "set `kl_reference: live`, or leave them out",
         )

@@ -1,4 +1,6 @@
-"""Names that a recipe may use and what is said to one that it may not: how an adapter starts, and parts of a model."""
+"""Names that a recipe may use and what is said to one that it may not: how an adapter starts, parts of a model, and how
+tokens are weighed.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,9 @@ def _names_a_part(value: str) -> str:
         )
     return value
 
+
+DomainWeights = Literal["none", "eaft", "stm", "flow", "dft", "asft"]
+"""How the domain's tokens are weighed, by the names under which the rules were published."""
 
 AdapterStart = Annotated[Literal["default", "gaussian"], BeforeValidator(_starts_as_nothing)]
 ModelPart = Annotated[str, AfterValidator(_names_a_part)]

@@ -23,7 +23,7 @@ from pydantic import (
 
 from forgetless.recipe.combinations import refuse_combinations
 from forgetless.recipe.mix import write_out_mix
-from forgetless.recipe.names import AdapterStart, ModelPart
+from forgetless.recipe.names import AdapterStart, DomainWeights, ModelPart
 from forgetless.recipe.ready import ReadyName, ready_margin, write_out
 
 
@@ -41,6 +41,8 @@ Files = Annotated[list[str], Field(min_length=1)]
 _SET_BY_FORGETLESS = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
 _HUB_KEYS = ("subset", "split", "revision")
 
+DEFAULT_TOP_K = 128
+ASFT_KL_WEIGHT = 0.1
 DEFAULT_PATH = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -241,10 +243,13 @@ class TrainingSettings(Settings):
 
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
     times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
-    left. `kl_weight` is λ in L = cross-entropy + λ · KL(base ‖ model) on the replay rows; `kl_tokens` says
-    whether the KL covers only the answers of a replay row or its prompt as well. The length of the run is `steps`,
-    or `epochs` over the domain rows. `lora` stands with `method: lora` and nowhere else; `freeze` names what full
-    fine-tuning leaves alone. `output` says whether a LoRA run ships a whole model or the adapter.
+    left. `domain_weights` weighs the domain's tokens in the cross-entropy. `kl_weight` is λ in L = cross-entropy +
+    λ · KL on the replay rows + μ · KL on the domain rows, and `domain_kl_weight` is μ; `kl_tokens` says whether the
+    KL covers only the answers of these rows or their prompts as well, and `kl_direction` whether it is KL(base ‖
+    model), forward, or KL(model ‖ base), reverse. With `kl_reference: cached` the base writes its `kl_top_k`
+    likeliest tokens down before the first step. The length of the run is `steps`, or `epochs` over the domain rows.
+    `lora` stands with `method: lora` and nowhere else; `freeze` names what full fine-tuning leaves alone. `output`
+    says whether a LoRA run ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
@@ -258,8 +263,13 @@ class TrainingSettings(Settings):
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
     long_rows: Literal["reject", "cut_prompt"] = "reject"
+    domain_weights: DomainWeights = "none"
     kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
+    domain_kl_weight: Annotated[Real, Field(ge=0.0)] = 0.0
     kl_tokens: Literal["answer", "all"] = "answer"
+    kl_direction: Literal["forward", "reverse"] = "forward"
+    kl_reference: Literal["live", "cached"] = "live"
+    kl_top_k: Annotated[Whole, Field(ge=1)] | None = None
     warmup_steps: Annotated[Whole, Field(ge=0)] = 10
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[Real, Field(ge=0.0)] = 0.0
@@ -276,12 +286,39 @@ class TrainingSettings(Settings):
             data = data | {"lora": {}}
         if data.get("steps") is None and data.get("epochs") is None:
             data = data | {"epochs": 1.0}
+        if data.get("kl_reference") == "cached" and data.get("kl_top_k") is None:
+            data = data | {"kl_top_k": DEFAULT_TOP_K}
+        if data.get("domain_weights") == "asft" and data.get("domain_kl_weight") is None:
+            data = data | {"domain_kl_weight": ASFT_KL_WEIGHT}
         return data
 
     @model_validator(mode="after")
     def _a_run_has_one_length(self) -> Self:
         if self.steps is not None and self.epochs is not None:
             raise ValueError("the length of a run is `steps:` or `epochs:`, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _asft_is_what_it_was_published_as(self) -> Self:
+        if self.domain_weights != "asft":
+            return self
+        others = {
+            "domain_kl_weight: 0": self.domain_kl_weight == 0.0,
+            "kl_tokens: all": self.kl_tokens == "all",
+            "kl_direction: reverse": self.kl_direction == "reverse",
+        }
+        for other, chosen in others.items():
+            if chosen:
+                raise ValueError(
+                    "`domain_weights: asft` is `dft` with KL(base ‖ model) on the tokens that are learned, not with "
+                    f"`{other}`; set `domain_weights: dft` for anything else"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_cached_is_cut(self) -> Self:
+        if self.kl_top_k is not None and self.kl_reference == "live":
+            raise ValueError("`kl_top_k:` is read with `kl_reference: cached`; a live reference gives all tokens")
         return self
 
     @model_validator(mode="after")
@@ -359,6 +396,46 @@ class GenerationTask(ItemFiles):
         return self
 
 
+class PythonTask(ItemFiles):
+    """Programs to write: the code in a greedy answer is run with tests, in a sandbox.
+
+    `start` is a template of the program's beginning that the answer may continue, and `tests` a column or template of
+    code that is run after it. `entry_point` is the column that names what is to be written; with it, tests define
+    `check`, which is called with it, as in HumanEval. `timeout_seconds` is computing time. Nothing is run unless
+    `allow_code_execution` says so.
+    """
+
+    type: Literal["python"]
+    tests: str
+    start: str = ""
+    entry_point: str | None = None
+    allow_code_execution: bool = False
+    timeout_seconds: Annotated[Real, Field(gt=0.0, le=600.0)] = 10.0
+    memory_mib: Annotated[Whole, Field(ge=128)] = 1024
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+    @model_validator(mode="after")
+    def _running_code_is_asked_for(self) -> Self:
+        if not self.allow_code_execution:
+            raise ValueError(
+                "`type: python` runs code that a model wrote, in a sandbox; say that you want this by "
+                "`allow_code_execution: true`"
+            )
+        return self
+
+
+class PreferenceTask(ItemFiles):
+    """Which of two greedy answers is better, the tuned model's or the base's, as a judge sees it in both orders.
+
+    `judge` names one of the recipe's `endpoints`.
+    """
+
+    type: Literal["preference"]
+    judge: str
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+    judge_max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+
 class AnswerProbabilityTask(ItemFiles):
     """How likely the reference answer is: 2 to the power of minus its bits per byte, in (0, 1].
 
@@ -420,26 +497,98 @@ class ReadyTask(Settings):
     items: Annotated[Whole, Field(ge=2)] | None = None
 
 
+class LmEvalTask(Settings):
+    """A task, group or tag of lm-evaluation-harness by its name, asked and scored as the harness does it.
+
+    `include_path` is a folder with task files of one's own. `metric` is one of the task's metrics, or
+    `metric,filter`. `num_fewshot` says how many examples the prompt shows; otherwise the task does. Prompts are raw
+    text unless `apply_chat_template` is set; then examples are turns of their own, unless `fewshot_as_multiturn` is
+    false. `max_new_tokens` takes the place of the task's own limit.
+    """
+
+    type: Literal["lm_eval"]
+    name: Annotated[str, Field(min_length=1)]
+    include_path: str | None = None
+    metric: Annotated[str, Field(min_length=1)] | None = None
+    num_fewshot: Annotated[Whole, Field(ge=0)] | None = None
+    apply_chat_template: bool = False
+    fewshot_as_multiturn: bool | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    max_items: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _turns_go_with_a_template(self) -> Self:
+        if self.fewshot_as_multiturn and not self.apply_chat_template:
+            raise ValueError("`fewshot_as_multiturn` is about turns, and needs `apply_chat_template: true`")
+        return self
+
+
+class ReasoningGymTask(Settings):
+    """Fresh items from a generator of reasoning-gym at every evaluation, scored by its own verifier.
+
+    `config` holds settings of the generator. What is scored is the answer inside `<answer>` tags where the model writes
+    them, as a `system` turn may ask it to, and otherwise all that it says after its thoughts.
+    """
+
+    type: Literal["reasoning_gym"]
+    name: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any] = {}
+    system: str | None = None
+    items: Annotated[Whole, Field(ge=2)] = 1000
+    dev_items: Annotated[Whole, Field(ge=2)] | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 256
+
+    @field_validator("config")
+    @classmethod
+    def _draws_are_no_setting(cls, config: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"seed", "size"}.intersection(config))
+        if taken:
+            raise ValueError(f"`{taken[0]}` is set by every evaluation, and cannot be set for all")
+        return config
+
+
 TaskSettings = Annotated[
-    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask | ReadyTask,
+    ChoiceTask
+    | GenerationTask
+    | PythonTask
+    | PreferenceTask
+    | AnswerProbabilityTask
+    | TemplateLeakTask
+    | HeldOutTask
+    | ProceduralTask
+    | ReadyTask
+    | LmEvalTask
+    | ReasoningGymTask,
     Field(discriminator="type"),
 ]
 
 
-class DomainSettings(Settings):
-    """How the domain is measured."""
+class Measured(Settings):
+    """What a task measures. `{lm_eval: mmlu}` is short for `{type: lm_eval, name: mmlu}`; so with `reasoning_gym`."""
 
     task: TaskSettings
 
+    @field_validator("task", mode="before")
+    @classmethod
+    def _short_forms_are_written_out(cls, task: Any) -> Any:
+        if isinstance(task, dict) and "type" not in task and "name" not in task:
+            for kind in ("lm_eval", "reasoning_gym"):
+                if kind in task:
+                    return {"type": kind, "name": task[kind]} | {k: v for k, v in task.items() if k != kind}
+        return task
 
-class CapabilitySettings(Settings):
+
+class DomainSettings(Measured):
+    """How the domain is measured."""
+
+
+class CapabilitySettings(Measured):
     """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score).
 
     Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify. With
     `target: list` the verdict is about the test items themselves, and not about the questions that they stand for.
     """
 
-    task: TaskSettings
     margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] | None = None
     target: Literal["population", "list"] = "population"
 
@@ -590,5 +739,5 @@ class Recipe(Questions):
 
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> Recipe:
-        refuse_combinations(self.model, self.training, self.evaluation)
+        refuse_combinations(self.model, self.training, self.evaluation, self.replay)
         return self

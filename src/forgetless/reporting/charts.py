@@ -54,7 +54,7 @@ def log_charts(view: View) -> dict[str, Chart]:
 
     charts = {
         "loss": Chart((line("loss"), line("ce", "second")), rules=_chosen(view)),
-        "kl": Chart((line("kl"),), rules=_chosen(view), include=(0.0,)),
+        "kl": Chart((line("kl"), line("domain_kl", "second")), rules=_chosen(view), include=(0.0,)),
         "entropy": Chart((line("entropy"),), rules=_chosen(view)),
         "learning_rate": Chart((line("learning_rate"),), rules=_chosen(view), include=(0.0,)),
     }

@@ -8,7 +8,7 @@ that are read:
     source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
     mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
     replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
-    log          step, loss, ce, kl, entropy, learning_rate
+    log          step, loss, ce, kl, domain_kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
     alarm        step, capability, message
     stop         step, reason

@@ -38,6 +38,7 @@ class AbilityRow:
     subjects: tuple[SubjectEstimate, ...] = ()
     covered: bool | None = None
     plot: IntervalPlot | None = None
+    judged: Phrase | None = None
 
     @property
     def icon(self) -> str:
@@ -126,6 +127,7 @@ def verdict_row(verdict: Verdict, *, scale: Scale, covered: bool | None = None) 
         subjects=verdict.subjects,
         covered=covered,
         plot=interval_plot(verdict, scale),
+        judged=wording.judged(verdict),
     )
 
 

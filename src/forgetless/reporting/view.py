@@ -71,6 +71,7 @@ class LogPoint:
     loss: float | None = None
     ce: float | None = None
     kl: float | None = None
+    domain_kl: float | None = None
     entropy: float | None = None
     learning_rate: float | None = None
 

@@ -72,6 +72,16 @@ def why(verdict: Verdict) -> Said:
     return phrase(_reasoned(verdict), **limits)
 
 
+def judged(verdict: Verdict) -> Phrase | None:
+    """How far the judge agreed with itself; `None` where none compared answers."""
+    found = verdict.judgements
+    if found is None:
+        return None
+    share = numbers.percent(found.disagreement)
+    asked, unreadable = numbers.count(found.asked), numbers.count(found.unreadable)
+    return phrase("verdicts.judged", share=share, asked=asked, unreadable=unreadable)
+
+
 def label(text: str) -> Said:
     """The label of a shipped model, as a phrase where it is one of the two that a run gives."""
     known = {"certified": "state.certified", "not certified": "state.not_certified"}

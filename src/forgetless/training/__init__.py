@@ -7,6 +7,7 @@ from forgetless.training.disk import (
     checkpoint_bytes,
     least_memory_bytes,
     predicted_bytes,
+    reference_bytes,
 )
 from forgetless.training.fit import FitResult, fit
 from forgetless.training.trial import Trial, fresh_stream, try_steps
@@ -27,5 +28,6 @@ __all__ = [
     "latest_resumable",
     "least_memory_bytes",
     "predicted_bytes",
+    "reference_bytes",
     "try_steps",
 ]

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from torch import nn
 from transformers import PreTrainedModel
 
-from forgetless.recipe import LoraSettings, TrainingSettings
+from forgetless.recipe import LoraSettings, ReplaySettings, TrainingSettings
 from forgetless.training.adapter import whole_modules
 from forgetless.training.freeze import frozen_weights
+from forgetless.training.loss import needs_live_base
+from forgetless.training.reference_cache import kept_of, stored_bytes
 
 _FLOAT32_BYTES = 4
 _ADAM_MOMENTS = 2
@@ -21,21 +23,43 @@ def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evalua
 
     One checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it), the optimizer's two
     moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
-    models that may be shipped: in the base's number format, or as adapters.
+    models that may be shipped: in the base's number format, or as adapters. The file of a base that is set aside is
+    gone before those are written, and no larger.
     """
     saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
     shipped = saved if settings.output == "adapter" else model_bytes(base)
     return saved * (evaluations + 1) + 2 * moments + 2 * shipped
 
 
+def reference_bytes(
+    base: PreTrainedModel, settings: TrainingSettings, replay: ReplaySettings | None, *, texts: bool
+) -> int:
+    """Bytes in the cache folder, at most, of what the base says of replay rows; 0 where it is asked live.
+
+    Of a conversation it may be the answer alone; `texts` that the base continues are held from their beginning.
+    """
+    if replay is None or settings.kl_reference == "live":
+        return 0
+    vocabulary = base.get_output_embeddings().weight.shape[0]
+    whole = texts or settings.kl_tokens == "all"
+    tokens = replay.max_new_tokens + (replay.max_prompt_tokens if whole else 0)
+    return stored_bytes(replay.rows * tokens, kept_of(settings, vocabulary), vocabulary)
+
+
+def sets_base_aside(settings: TrainingSettings) -> bool:
+    """Whether the weights of the base are out of memory during the steps."""
+    return settings.method == "full" and not needs_live_base(settings)
+
+
 def least_memory_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
     """Bytes of memory that a run needs beside the base at the very least, activations aside.
 
     While training, the weights of the student (of an adapter: its own), gradients and the optimizer's moments of those
-    that are trained; or the models of the certificate.
+    that are trained, less the base where that is set aside; or the models of the certificate.
     """
     moving = (1 + _ADAM_MOMENTS) * trained_bytes(base, settings)
-    return max(saved_bytes(base, settings) + moving, certifying_bytes(base, settings))
+    spared = model_bytes(base) if sets_base_aside(settings) else 0
+    return max(saved_bytes(base, settings) + moving - spared, certifying_bytes(base, settings))
 
 
 def certifying_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:

@@ -1,7 +1,8 @@
 """Training, from the first step or from where a killed run stood.
 
 In: the base model, what to train on, and how. Out: the run's checkpoints, one at every evaluation, and an account of
-what was done. The base model is left as it was: another model is trained beside it.
+what was done. The base model is left as it was: another model is trained beside it. Where no step asks the base, full
+fine-tuning sets its weights aside.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from forgetless.models import LoadedModel, libraries_silenced
+from forgetless.models import Aside, LoadedModel, libraries_silenced
+from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import TrainingSettings
+from forgetless.rundir import cache_folder
 from forgetless.training.arguments import sft_config
 from forgetless.training.blend import Blend
 from forgetless.training.checkpoints import Checkpoint, refuse_leftovers
 from forgetless.training.collate import Collator
-from forgetless.training.heads import check_head
-from forgetless.training.isolation import layout_of
+from forgetless.training.disk import sets_base_aside
 from forgetless.training.loader import Loader
+from forgetless.training.loss import RetentionLoss, needs_live_base, replaces_stock_loss
+from forgetless.training.prepare import prepare
+from forgetless.training.reference import CachedReference, LiveReference, Reference
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.student import make_student
 from forgetless.training.trainer import RetentionTrainer
@@ -54,6 +59,7 @@ def fit(
     on_log: OnLog | None = None,
     on_step: OnStep | None = None,
     resume: Checkpoint | None = None,
+    progress: Progresses = unwatched,
 ) -> FitResult:
     """Train a model that starts at `base`, and leave checkpoints.
 
@@ -67,10 +73,11 @@ def fit(
             step, before the checkpoint is saved. A returned reason ends the run after that checkpoint.
         seed: Seeds adapter and dropout.
         extra_state: Gives JSON data to be saved in every checkpoint, and found again in `Checkpoint.extra`.
-        on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl` and `entropy`
-            (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
+        on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl`, `domain_kl`
+            and `entropy` (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
         on_step: Called after every step with the steps done and the steps of the whole run.
         resume: Go on from there (see `latest_resumable`); the result is that of a run that was never interrupted.
+        progress: Gives a callback for what the base reads before the first step.
 
     Raises:
         NonFiniteLossError: A loss or a gradient is not a number.
@@ -78,6 +85,7 @@ def fit(
         ModelError: The model's logits cannot be held to the base by the KL term, or its flash attention lets packed
             documents see each other.
         RecipeError: The modules to adapt, to train whole or to freeze do not fit the model.
+        ResourceError: The disk has no room for what the base says of the rows.
     """
     started = time.monotonic()
     savepoint = Savepoint(output, blended.stream, extra_state)
@@ -87,10 +95,18 @@ def fit(
         savepoint.restore(resume)
         if resume.stopped is not None or resume.step >= blended.plan.steps:
             return _result(resume.step, savepoint, started)
-    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=on_evaluate, on_log=on_log, on_step=on_step)
+    aside = out_of_the_way(base, settings, output)
+
+    def look(model: PreTrainedModel, step: int, tokens: int) -> str | None:
+        with aside.back() if aside else contextlib.nullcontext():
+            return on_evaluate(model, step, tokens)
+
+    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=look, on_log=on_log, on_step=on_step)
     with beside(base):
-        trainer = make_trainer(base, blended, settings, savepoint, watch, every_steps=every_steps, seed=seed)
-        trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
+        collate = prepare(base, blended, settings, cache=cache_folder() / "reference", progress=progress)
+        trainer = make_trainer(base, blended, settings, collate, savepoint, watch, every_steps=every_steps, seed=seed)
+        with aside or contextlib.nullcontext():
+            trainer.train(resume_from_checkpoint=str(resume.folder) if resume else None)
         steps = trainer.state.global_step
     # The trainer holds itself; what it holds besides is as large as all that comes after it.
     del trainer
@@ -102,16 +118,17 @@ def make_trainer(
     base: LoadedModel,
     blended: Blend,
     settings: TrainingSettings,
+    collate: Collator,
     savepoint: Savepoint,
     watch: Watch,
     *,
     every_steps: int,
     seed: int,
 ) -> RetentionTrainer:
-    """A trainer of a model that starts at `base`, ready for its first step.
+    """A trainer of a model that starts at `base`, ready for its first step; `collate` is what `prepare` gives.
 
     Raises:
-        ModelError, RecipeError: As `fit`.
+        RecipeError: As `fit`.
     """
     config = sft_config(
         settings,
@@ -121,25 +138,35 @@ def make_trainer(
         seed=seed,
         device=base.model.device.type,
     )
-    collate = Collator(
-        blended.documents,
-        blended.kinds,
-        pad_id=base.format.pad_id,
-        kl_tokens=settings.kl_tokens,
-        layout=layout_of(base.model),
-    )
-    if settings.kl_weight > 0.0 and "replay" in blended.kinds:
-        check_head(base.model)
+
+    def make_loss(trainer: RetentionTrainer) -> RetentionLoss:
+        reference: Reference = CachedReference()
+        if needs_live_base(settings):
+            reference = LiveReference(
+                base.model,
+                direction=settings.kl_direction,
+                layout=collate.layout,
+                autocast=trainer.accelerator.autocast,
+            )
+        return RetentionLoss(settings, kinds=blended.kinds, reference=reference, tally=trainer.tally)
+
     return RetentionTrainer(
         make_student(base.model, settings, seed=seed),
-        base.model,
         config=config,
         loader=Loader(blended.stream, collate, config.process_index, config.world_size),
         tokenizer=base.format.tokenizer,
-        kl_weight=settings.kl_weight,
+        make_loss=make_loss if replaces_stock_loss(settings, blended.kinds) else None,
         savepoint=savepoint,
         callbacks=[watch],
     )
+
+
+def out_of_the_way(base: LoadedModel, settings: TrainingSettings, folder: Path) -> Aside | None:
+    """A context for steps in which the base takes no memory; none where the steps need it.
+
+    An adapter is trained over the very weights of the base.
+    """
+    return Aside(base.model, folder) if sets_base_aside(settings) else None
 
 
 def _result(steps: int, savepoint: Savepoint, started: float) -> FitResult:

@@ -39,6 +39,16 @@ class OutputHead:
         bias = getattr(layer, "bias", None)
         return cls(layer.weight, bias, _scale(config), getattr(config, "final_logit_softcapping", None))
 
+    def to(self, dtype: torch.dtype) -> OutputHead:
+        """The same head in another number format; gradients reach the weights of the model."""
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return OutputHead(self.weight.to(dtype), bias, self.scale, self.softcap)
+
+    def detached(self, dtype: torch.dtype) -> OutputHead:
+        """The same head in another number format, without a way back for gradients."""
+        bias = None if self.bias is None else self.bias.detach().to(dtype)
+        return OutputHead(self.weight.detach().to(dtype), bias, self.scale, self.softcap)
+
     def states(self, hidden: Tensor) -> Tensor:
         """Hidden states as the losses want them: the scale is applied here rather than to the logits."""
         return hidden if self.scale == 1.0 else hidden * self.scale
@@ -76,8 +86,9 @@ def check_head(model: PreTrainedModel) -> None:
         raise ModelError(
             field="training.kl_weight",
             value=type(model).__name__,
-            rule="the logits of this model are not a linear map of its last hidden states, as the KL term needs",
-            way_out="set `training.kl_weight: 0` and leave `replay:` out, or start from another model",
+            rule="the logits of this model are not a linear map of its last hidden states, as KL and weights need",
+            way_out="leave `replay:`, `training.domain_kl_weight` and `training.domain_weights` out, or start from "
+            "another model",
         )
 
 

@@ -1,16 +1,12 @@
 """TRL's trainer, held to the base model.
 
-In: the student, the base as reference, and batches from the mixture stream. Out: the student, trained on
-
-    L = Σ CE(domain, general, text) / N_ce  +  λ · Σ KL(base ‖ student)(replay) / N_kl
-
-where both counts run over the whole batch of an optimiser step, on all processes. Without a λ there is nothing to
-add to TRL, and its own loss is used as it stands, bit for bit.
+In: the student, its loss, and batches from the mixture stream. Out: the student, trained. Without a KL term there is
+nothing to add to TRL, and its own loss is used as it stands, bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +18,33 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from forgetless.errors import NonFiniteLossError
-from forgetless.losses import cross_entropy_sum, kl_sum
 from forgetless.models import write_adapter, writing_weights
 from forgetless.tokens.encoded import IGNORED
 from forgetless.training.checkpoints import staging_folder
 from forgetless.training.heads import OutputHead, caught_hidden_states
 from forgetless.training.isolation import boundaries
 from forgetless.training.loader import Loader
+from forgetless.training.loss import RetentionLoss
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.tally import Tally
 
-_OWN_COLUMNS = ("stream_ids", "kl_mask", "reference_input_ids", "reference_position_ids", "reference_mask")
+MakeLoss = Callable[["RetentionTrainer"], RetentionLoss]
+
+_OWN_COLUMNS = (
+    *("stream_ids", "weights", "kl_mask", "reference_input_ids", "reference_position_ids", "reference_mask"),
+    *("reference_ids", "reference_log_probabilities", "reference_tail"),
+)
 
 
 class RetentionTrainer(SFTTrainer):
-    """An `SFTTrainer` that draws from a mixture stream, adds the KL term, and saves what resuming needs.
+    """An `SFTTrainer` that draws from a mixture stream, holds the student to the base, and saves what resuming needs.
 
     Args:
         student: The model to train.
-        base: The reference of the KL term; in evaluation mode, never changed.
         config: TRL's configuration.
         loader: Where batches come from.
         tokenizer: Saved beside the weights.
-        kl_weight: λ.
+        make_loss: Makes the loss that takes the place of TRL's; none leaves TRL's own.
         savepoint: What to save beside the weights, and where.
         callbacks: Called by the training loop.
     """
@@ -52,12 +52,11 @@ class RetentionTrainer(SFTTrainer):
     def __init__(
         self,
         student: PreTrainedModel,
-        base: PreTrainedModel,
         *,
         config: SFTConfig,
         loader: Loader,
         tokenizer: Any,
-        kl_weight: float,
+        make_loss: MakeLoss | None,
         savepoint: Savepoint,
         callbacks: list[TrainerCallback],
     ) -> None:
@@ -75,20 +74,14 @@ class RetentionTrainer(SFTTrainer):
             if weight.dtype != data.dtype:
                 # TRL rounds adapters over a quantised base to bfloat16; steps are smaller than that can add.
                 weight.data = data
-        self.kl_weight = kl_weight
-        self.base = base
         self.loader = loader
         self.savepoint = savepoint
         self.tally = Tally()
-        self.kl_tokens_in_batch: Tensor | None = None
-        if self.adds_kl:
+        self.held_in_batch: Tensor | None = None
+        self.own_loss = make_loss(self) if make_loss else None
+        if self.own_loss is not None:
             # The loss below is normalised over the whole accumulated batch; this is how the training loop is told.
             self.model_accepts_loss_kwargs = True
-
-    @property
-    def adds_kl(self) -> bool:
-        """Whether the loss has a KL term at all."""
-        return self.kl_weight > 0.0 and "replay" in self.loader.collate.kinds
 
     @property
     def student(self) -> PreTrainedModel:
@@ -103,10 +96,11 @@ class RetentionTrainer(SFTTrainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Tensor]], Tensor | int | None]:
-        """All micro-batches of one optimiser step, with the counts that normalise both terms."""
+        """All micro-batches of one optimiser step, with the counts that normalise every term."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if self.adds_kl:
-            self.kl_tokens_in_batch = self._add_up(torch.stack([b["kl_mask"].sum() for b in batches]).sum().to(device))
+        if self.own_loss is not None:
+            held = torch.stack([self.own_loss.held_tokens(batch) for batch in batches]).sum(dim=0)
+            self.held_in_batch = self._add_up(held.to(device)) if held.numel() else held
         return batches, items
 
     def compute_loss(
@@ -123,7 +117,7 @@ class RetentionTrainer(SFTTrainer):
         """
         columns = {name: inputs.pop(name) for name in _OWN_COLUMNS if name in inputs}
         inputs |= self._boundaries(inputs["position_ids"])
-        if self.adds_kl:
+        if self.own_loss is not None:
             loss = self._held_loss(model, inputs, columns, num_items_in_batch)
         else:
             loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
@@ -149,60 +143,25 @@ class RetentionTrainer(SFTTrainer):
                 logits_to_keep=1,
                 **({"output_router_logits": True} if self.aux_loss_enabled else {}),
             )
-        head = OutputHead.of(self.student)
-        states = head.states(caught[0])[:, :-1].to(self._head_dtype(head))
-        loss = self._cross_entropy(head, states, inputs["labels"], num_items_in_batch)
-        if "reference_mask" in columns:
-            loss = loss + self.kl_weight * self._kl(head, states, columns)
+        dtype = torch.bfloat16 if self.args.bf16 else OutputHead.of(self.student).weight.dtype
+        head = OutputHead.of(self.student).to(dtype)
+        assert self.own_loss is not None
+        assert self.held_in_batch is not None
+        loss = self.own_loss(
+            head,
+            head.states(caught[0])[:, :-1].to(dtype),
+            inputs | columns,
+            items=torch.as_tensor(num_items_in_batch),
+            held=self.held_in_batch,
+        )
         if self.args.average_tokens_across_devices:
             loss = loss * self.accelerator.num_processes  # gradients are averaged over processes, counts are added up
         if self.aux_loss_enabled:
             loss = loss + self.router_aux_loss_coef * outputs.aux_loss / self.current_gradient_accumulation_steps
         return loss
 
-    def _cross_entropy(self, head: OutputHead, states: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        labelled = labels[:, 1:] != IGNORED
-        dtype = self._head_dtype(head)
-        summed = cross_entropy_sum(
-            states[labelled],
-            head.weight.to(dtype),
-            labels[:, 1:][labelled],
-            bias=None if head.bias is None else head.bias.to(dtype),
-            softcap=head.softcap,
-        )
-        self.tally.add("ce", summed.total, summed.tokens)
-        self.tally.add("entropy", summed.entropy, summed.tokens)
-        return summed.total / torch.as_tensor(items).clamp(min=1)
-
-    def _kl(self, head: OutputHead, states: Tensor, columns: dict[str, Tensor]) -> Tensor:
-        reference = OutputHead.of(self.base)
-        with torch.no_grad(), self.accelerator.autocast():
-            hidden = self.base.base_model(
-                input_ids=columns["reference_input_ids"],
-                position_ids=columns["reference_position_ids"],
-                use_cache=False,
-                **self._boundaries(columns["reference_position_ids"]),
-            ).last_hidden_state
-        dtype = self._head_dtype(head)
-        hidden = reference.states(hidden)[:, :-1][columns["reference_mask"][:, 1:]]
-        summed = kl_sum(
-            states[columns["kl_mask"][:, 1:]],
-            hidden.to(dtype),
-            head.weight.to(dtype),
-            reference.weight.detach().to(dtype),
-            bias=None if head.bias is None else head.bias.to(dtype),
-            reference_bias=None if reference.bias is None else reference.bias.detach().to(dtype),
-            softcap=head.softcap,
-        )
-        self.tally.add("kl", summed.total, summed.tokens)
-        assert self.kl_tokens_in_batch is not None
-        return summed.total / self.kl_tokens_in_batch.clamp(min=1)
-
     def _boundaries(self, position_ids: Tensor) -> dict[str, Any]:
         return boundaries(position_ids) if self.loader.collate.layout == "flat" else {}
-
-    def _head_dtype(self, head: OutputHead) -> torch.dtype:
-        return torch.bfloat16 if self.args.bf16 else head.weight.dtype
 
     def _count_stock_loss(self, loss: Tensor, labels: Tensor, items: Tensor | int | None) -> None:
         own = (labels[:, 1:] != IGNORED).sum()

@@ -7,12 +7,14 @@ saved and the mixture stream of the run is not moved.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ from forgetless.mixture import MixtureStream
 from forgetless.models import LoadedModel, PeakMemory, held_bytes
 from forgetless.recipe import TrainingSettings
 from forgetless.training.blend import Blend
-from forgetless.training.fit import beside, make_trainer
+from forgetless.training.fit import beside, make_trainer, out_of_the_way
+from forgetless.training.prepare import prepare
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.watch import Watch
 
@@ -44,12 +47,14 @@ class Trial:
         steps: How many were timed.
         peak_bytes: The most memory that the process held (on a GPU: on the device).
         resident_bytes: What it held between two steps: weights and the optimiser's state, no activations.
+        reading_seconds: What the base takes, before the first step, to read the rows that it is asked about once.
     """
 
     step_seconds: float
     steps: int
     peak_bytes: int
     resident_bytes: int
+    reading_seconds: float = 0.0
 
 
 def fresh_stream(stream: MixtureStream) -> MixtureStream:
@@ -80,8 +85,13 @@ def try_steps(base: LoadedModel, blended: Blend, *, settings: TrainingSettings, 
         with tempfile.TemporaryDirectory() as folder, beside(base):
             savepoint = Savepoint(Path(folder), stream, dict)
             clock = _Clock(savepoint, base.model.device)
-            trainer = make_trainer(base, short, settings, savepoint, clock, every_steps=steps, seed=seed)
-            trainer.train()
+            started = time.perf_counter()
+            drawn = _drawn(blended.stream, steps * settings.accumulate_batches)
+            collate = prepare(base, short, settings, cache=Path(folder) / "reference", only=drawn)
+            reading = time.perf_counter() - started
+            trainer = make_trainer(base, short, settings, collate, savepoint, clock, every_steps=steps, seed=seed)
+            with out_of_the_way(base, settings, Path(folder)) or contextlib.nullcontext():
+                trainer.train()
             del trainer
     except RuntimeError as error:
         if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
@@ -91,7 +101,22 @@ def try_steps(base: LoadedModel, blended: Blend, *, settings: TrainingSettings, 
         gc.collect()
         if base.model.device.type == "cuda":
             torch.cuda.empty_cache()
-    return Trial(clock.step_seconds, len(clock.timed), peak.bytes, clock.resident_bytes)
+    asked = ["replay"] * (collate.top_k is not None) + ["domain"] * bool(collate.weights)
+    whole = reading * _more_to_read(blended, drawn, asked) if asked else 0.0
+    return Trial(clock.step_seconds, len(clock.timed), peak.bytes, clock.resident_bytes, whole)
+
+
+def _drawn(stream: MixtureStream, batches: int) -> set[tuple[int, int]]:
+    """The documents of the first batches, as (stream, document)."""
+    fresh = fresh_stream(stream)
+    return {document for _ in range(batches) for packed in fresh.next_batch() for document in packed}
+
+
+def _more_to_read(blended: Blend, drawn: set[tuple[int, int]], kinds: Sequence[str]) -> float:
+    """All tokens of streams of these kinds over those of the documents that were drawn."""
+    lengths = {i: spec.lengths for i, spec in enumerate(blended.stream.specs) if spec.kind in kinds}
+    few = sum(int(lengths[stream][index]) for stream, index in drawn if stream in lengths)
+    return sum(int(one.sum()) for one in lengths.values()) / max(few, 1)
 
 
 class _Clock(Watch):

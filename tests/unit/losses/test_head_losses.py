@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgetless.losses import TokenSum, cross_entropy_sum, kl_sum
+from forgetless.losses import Direction, TokenSum, cross_entropy_sum, kl_sum
+from forgetless.losses.projection import tokens_at_once
 
 N, H, V = 23, 8, 31
+KINDS = ["nll", "kl", "reverse"]
 
 
 def tensors(seed: int = 0, n: int = N, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
@@ -40,10 +44,15 @@ def full_cross_entropy(t: dict[str, torch.Tensor], cap: float | None) -> torch.T
     )
 
 
-def full_kl(t: dict[str, torch.Tensor], cap: float | None) -> torch.Tensor:
+def full_kl(t: dict[str, torch.Tensor], cap: float | None, kind: str = "kl") -> torch.Tensor:
     p = torch.log_softmax(full_logits(t["hidden"], t["weight"], t["bias"], cap), -1)
     q = torch.log_softmax(full_logits(t["reference_hidden"], t["reference_weight"], t["reference_bias"], cap), -1)
-    return torch.nn.functional.kl_div(p, q, log_target=True, reduction="sum")
+    first, second = (q, p) if kind == "kl" else (p, q)
+    return torch.nn.functional.kl_div(second, first, log_target=True, reduction="sum")
+
+
+def full(t: dict[str, torch.Tensor], kind: str, cap: float | None) -> torch.Tensor:
+    return full_cross_entropy(t, cap) if kind == "nll" else full_kl(t, cap, kind)
 
 
 def chunked(t: dict[str, torch.Tensor], kind: str, cap: float | None, chunk: int) -> TokenSum:
@@ -56,6 +65,7 @@ def chunked(t: dict[str, torch.Tensor], kind: str, cap: float | None, chunk: int
         t["reference_weight"],
         bias=t["bias"],
         reference_bias=t["reference_bias"],
+        direction="forward" if kind == "kl" else "reverse",
         softcap=cap,
         chunk=chunk,
     )
@@ -71,12 +81,12 @@ def with_gradients(t: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("kind", ["nll", "kl"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cap", [None, 3.0])
 @pytest.mark.parametrize("chunk", [1, 7, N, 1000])
 def test_sum_and_gradients_equal_full_logits(kind: str, cap: float | None, chunk: int) -> None:
     t = with_gradients(tensors())
-    expected = full_cross_entropy(t, cap) if kind == "nll" else full_kl(t, cap)
+    expected = full(t, kind, cap)
     found = chunked(t, kind, cap, chunk)
     assert found.tokens == N
     torch.testing.assert_close(found.total, expected, rtol=1e-12, atol=1e-12)
@@ -84,21 +94,21 @@ def test_sum_and_gradients_equal_full_logits(kind: str, cap: float | None, chunk
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["nll", "kl"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_float32_stays_close_to_float64(kind: str) -> None:
     exact, single = with_gradients(tensors()), with_gradients(tensors(dtype=torch.float32))
-    expected = full_cross_entropy(exact, None) if kind == "nll" else full_kl(exact, None)
+    expected = full(exact, kind, None)
     found = chunked(single, kind, None, 5)
     torch.testing.assert_close(found.total.double(), expected, rtol=1e-6, atol=1e-5)
     for got, want in zip(gradients(single, found.total), gradients(exact, expected), strict=True):
         torch.testing.assert_close(got.double(), want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["nll", "kl"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_inputs_give_float32_sums_and_bfloat16_gradients(kind: str) -> None:
     t = with_gradients(tensors(dtype=torch.bfloat16))
     exact = with_gradients({k: v.double() if v.is_floating_point() else v for k, v in t.items()})
-    expected = full_cross_entropy(exact, None) if kind == "nll" else full_kl(exact, None)
+    expected = full(exact, kind, None)
     found = chunked(t, kind, None, 5)
     assert found.total.dtype == torch.float32
     torch.testing.assert_close(found.total.double(), expected, rtol=2e-2, atol=1e-2)
@@ -107,7 +117,7 @@ def test_bfloat16_inputs_give_float32_sums_and_bfloat16_gradients(kind: str) -> 
         torch.testing.assert_close(got.double(), want, rtol=5e-2, atol=1e-1)
 
 
-@pytest.mark.parametrize("kind", ["nll", "kl"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cap", [None, 2.0])
 def test_gradcheck(kind: str, cap: float | None) -> None:
     t = tensors(n=5)
@@ -122,7 +132,7 @@ def test_gradcheck(kind: str, cap: float | None) -> None:
 def test_entropy_is_the_models_and_carries_no_gradient() -> None:
     t = with_gradients(tensors())
     p = torch.log_softmax(full_logits(t["hidden"], t["weight"], t["bias"], None), -1)
-    for kind in ("nll", "kl"):
+    for kind in KINDS:
         found = chunked(t, kind, None, 4)
         torch.testing.assert_close(found.entropy, -(p.exp() * p).sum().detach())
         assert not found.entropy.requires_grad
@@ -144,7 +154,7 @@ def test_nothing_flows_into_the_reference() -> None:
     assert reference.grad is None
 
 
-@pytest.mark.parametrize("kind", ["nll", "kl"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_tokens_give_a_differentiable_zero(kind: str) -> None:
     t = with_gradients(tensors(n=0))
     found = chunked(t, kind, None, 4)
@@ -157,10 +167,13 @@ def test_no_tokens_give_a_differentiable_zero(kind: str) -> None:
 @given(seed=st.integers(0, 10_000), chunk=st.integers(1, 40), scale=st.floats(0.01, 30.0))
 def test_kl_is_zero_on_itself_and_never_negative(seed: int, chunk: int, scale: float) -> None:
     t = tensors(seed)
-    same = kl_sum(t["hidden"] * scale, t["hidden"] * scale, t["weight"], t["weight"], chunk=chunk)
-    assert float(same.total) == 0.0
-    other = kl_sum(t["hidden"] * scale, t["reference_hidden"], t["weight"], t["reference_weight"], chunk=chunk)
-    assert float(other.total) > 0.0
+    hidden, weight = t["hidden"] * scale, t["weight"]
+    for direction in get_args(Direction):
+        same = kl_sum(hidden, hidden, weight, weight, direction=direction, chunk=chunk)
+        assert float(same.total) == 0.0
+        reference = (t["reference_hidden"], weight, t["reference_weight"])
+        other = kl_sum(hidden, *reference, direction=direction, chunk=chunk)
+        assert float(other.total) > 0.0
 
 
 def test_masked_labels_and_mismatched_models_are_refused() -> None:
@@ -188,6 +201,10 @@ def test_logits_of_all_tokens_never_exist() -> None:
 
     t = with_gradients(tensors(n=500))
     with Watch():
-        for kind in ("nll", "kl"):
+        for kind in KINDS:
             chunked(t, kind, None, 16).total.backward()
     assert largest < 500 * V / 2
+
+
+def test_of_a_wide_vocabulary_fewer_tokens_are_projected_at_a_time() -> None:
+    assert [tokens_at_once(vocabulary) for vocabulary in (32, 65_536, 150_000, 1 << 26)] == [512, 512, 223, 1]

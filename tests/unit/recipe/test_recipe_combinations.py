@@ -37,6 +37,7 @@ def whole(with_setting: Change, model: dict[str, Any], training: dict[str, Any],
         (FLASH, {}, "model.attention", "method: lora"),
         ({"adapter": "first"}, ADAPTER, "training.output", "output: merged"),
         ({}, ADAPTER | {"lora": {"dora": True}}, "evaluation.path", "path: [1.0]"),
+        ({}, {"kl_direction": "reverse"}, "training.kl_direction", "domain_kl_weight"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(
@@ -57,6 +58,7 @@ def test_what_cannot_work_is_refused_with_a_way_out(
         ({}, ADAPTER | {"lora": {"dora": True}}, [1.0]),
         ({}, LORA | {"lora": {"dora": True}}, [0.5, 1.0]),
         ({"adapter": "first"}, LORA, [0.5, 1.0]),
+        ({}, {"kl_direction": "reverse", "domain_kl_weight": 0.1}, [1.0]),
         ({}, {"freeze": ["embeddings", "head", "layers 3", "layers 0-0"]}, [1.0]),
     ],
 )
@@ -64,6 +66,56 @@ def test_what_can_is_accepted(
     with_setting: Change, model: dict[str, Any], training: dict[str, Any], path: list[float]
 ) -> None:
     assert parse_recipe(whole(with_setting, model, training, path=path)).training.method
+
+
+REPLAYED = {
+    "sources": {"rows": {"kind": "domain", "files": ["rows.jsonl"], "share": 0.7}},
+    "replay": {"share": 0.3},
+}
+
+
+@pytest.mark.parametrize(
+    ("parts", "training", "way_out"),
+    [
+        ({}, {}, "give `replay:`"),
+        (REPLAYED, {"kl_direction": "reverse"}, "kl_reference: live"),
+        (REPLAYED, {"domain_kl_weight": 0.1}, "kl_reference: live"),
+        (REPLAYED, {"domain_weights": "asft"}, "kl_reference: live"),
+    ],
+)
+def test_what_was_written_down_of_the_base_is_not_enough_for_all(
+    with_setting: Change, parts: dict[str, Any], training: dict[str, Any], way_out: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(with_setting("training", training | {"kl_reference": "cached"}) | parts)
+    assert caught.value.field == "training.kl_reference"
+    assert way_out in caught.value.way_out
+
+
+def test_how_much_is_written_down_has_a_default_and_is_read_with_a_cache_only(
+    with_setting: Change, refusal: Refuse
+) -> None:
+    recipe = parse_recipe(with_setting("training", {"kl_reference": "cached", "kl_tokens": "all"}) | REPLAYED)
+    assert recipe.training.kl_top_k == 128
+    assert parse_recipe(recipe.model_dump()) == recipe
+    assert parse_recipe(with_setting("training", {}) | REPLAYED).training.kl_top_k is None
+    assert "`kl_reference: cached`" in refusal("training", {"kl_top_k": 64}).rule
+
+
+def test_asft_brings_its_kl_and_is_nothing_else(with_setting: Change, refusal: Refuse) -> None:
+    assert parse_recipe(with_setting("training", {"domain_weights": "asft"})).training.domain_kl_weight == 0.1
+    given = {"domain_weights": "asft", "domain_kl_weight": 0.2}
+    assert parse_recipe(with_setting("training", given)).training.domain_kl_weight == 0.2
+    for other in ({"domain_kl_weight": 0}, {"kl_tokens": "all"}, {"kl_direction": "reverse"}):
+        error = refusal("training", {"domain_weights": "asft"} | other)
+        assert "`domain_weights: dft`" in error.rule
+        assert f"`{next(iter(other))}: " in error.rule
+
+
+@pytest.mark.parametrize("rule", ["none", "eaft", "stm", "flow", "dft"])
+def test_weights_go_with_any_kl(with_setting: Change, rule: str) -> None:
+    for kl in ({"kl_reference": "cached"}, {"kl_direction": "reverse", "domain_kl_weight": 0.1}, {}):
+        assert parse_recipe(with_setting("training", {"domain_weights": rule} | kl) | REPLAYED)
 
 
 def test_an_adapter_is_shipped_by_a_lora_run_only(refusal: Refuse) -> None:

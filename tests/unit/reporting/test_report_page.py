@@ -10,7 +10,7 @@ import pytest
 from page_checks import Page, problems
 from synthetic_run import GENTLE, INJECTION, events, write_events
 
-from forgetless.records import Certificate, SubjectEstimate
+from forgetless.records import Certificate, Judgements, SubjectEstimate
 from forgetless.reporting import View, build_view, render_report, write_report
 from forgetless.reporting.view import LogPoint, Moment, Sample
 
@@ -55,6 +55,19 @@ def test_only_the_pages_own_script_may_run(gentle_page):
 def test_a_page_is_small(gentle_page, rough_page):
     assert len(gentle_page.encode()) < 500_000
     assert len(rough_page.encode()) < 500_000
+
+
+def test_a_judge_that_contradicts_itself_is_told_beside_its_verdict(gentle):
+    judged = Judgements(asked=200, disagreed=50, unreadable=10)
+    first, *others = gentle.certificate.verdicts
+    certificate = replace(
+        gentle.certificate,
+        verdicts=(replace(first, judgements=judged), *others),
+        domain=replace(gentle.certificate.domain, judgements=judged),
+    )
+    view = replace(gentle, certificate=certificate)
+    assert render_report(view).count("contradicted itself on 26.3% of 200 pairs") == 2
+    assert "contradicted itself" not in render_report(gentle)
 
 
 def test_a_very_long_answer_is_cut(gentle):

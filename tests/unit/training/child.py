@@ -20,12 +20,15 @@ KINDS = ("domain", "replay", "text")
 
 def settings_of(method: str) -> TrainingSettings:
     settings = SETTINGS.model_copy(update={"accumulate_batches": 2})
+    if method == "cached":
+        settings = settings.model_copy(update={"kl_reference": "cached", "kl_top_k": 8})
     return with_lora(settings) if method == "lora" else settings
 
 
 def run(method: str, output: Path, *, die_after_steps: int | None = None, die_saving: int | None = None) -> None:
     """One run, resumed if it can be; ends the process at a step, or in the middle of saving the checkpoint of one."""
     torch.set_num_threads(1)
+    os.environ["FORGETLESS_CACHE"] = str(output / "cache")
     settings = settings_of(method)
     mixed = blended(KINDS, settings=settings)
     looks: list[int] = []

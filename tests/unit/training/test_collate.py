@@ -42,6 +42,14 @@ def test_replay_rows_are_held_and_not_learned(kl_tokens: str, mask: list[int]) -
     assert batch["reference_input_ids"].tolist() == [[5, 6, 7, 8]]
 
 
+def test_domain_rows_are_held_besides_being_learned_where_that_is_asked_for() -> None:
+    held = ((Encoded([5, 6, 7], [-100, 6, 7], "a", "s"),), (Encoded([8, 9], [-100, 9], "b", "s"),))
+    batch = collator(documents=held, held=("domain",))([[(DOMAIN, 0), (REPLAY, 0)]])
+    assert batch["kl_mask"].int().tolist() == [[0, 1, 1, 0, 0]]
+    assert batch["labels"].tolist() == [[-100, 6, 7, -100, -100]]
+    assert batch["reference_input_ids"].tolist() == [[5, 6, 7]]
+
+
 def test_the_whole_text_of_raw_text_replay_is_held_but_for_its_first_token() -> None:
     held = ((), (Encoded([5, 6, 7], [5, 6, 7], "a", "s"),))
     assert collator(documents=held)([[(REPLAY, 0)]])["kl_mask"].tolist() == [[False, True, True]]

@@ -38,9 +38,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-
     return reached
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+STEP_3, STEP_7, SAVING_8 = ({"die_after_steps": 3}, None), ({"die_after_steps": 7}, 4), ({"die_saving": 8}, 4)
+
+
 @pytest.mark.parametrize(
-    ("kill", "reached"), [({"die_after_steps": 3}, None), ({"die_after_steps": 7}, 4), ({"die_saving": 8}, 4)]
+    ("method", "kill", "reached"),
+    [(method, *kill) for method in ("full", "lora") for kill in (STEP_3, STEP_7, SAVING_8)] + [("cached", *STEP_7)],
 )
 def test_killed_and_resumed(
     method: str, kill: dict[str, int], reached: int | None, tmp_path: Path, uninterrupted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 from forgetless import nano
 from forgetless.models import load_folder
 from forgetless.recipe import LoraSettings, TrainingSettings
+from forgetless.training import prepare as prepare_module
 from forgetless.training.blend import Blend
 from forgetless.training.fit import make_trainer
+from forgetless.training.prepare import prepare
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.trainer import RetentionTrainer
 from forgetless.training.watch import Watch
@@ -28,7 +29,9 @@ def trainer_of(
 ) -> RetentionTrainer:
     savepoint = Savepoint(folder, mixed.stream, dict)
     watch = Watch(savepoint, every_steps=4, on_evaluate=lambda model, step, tokens: None)
-    trainer = make_trainer(loaded(base), mixed, settings, savepoint, watch, every_steps=4, seed=5)
+    model = loaded(base)
+    collate = prepare(model, mixed, settings, cache=folder / "cache")
+    trainer = make_trainer(model, mixed, settings, collate, savepoint, watch, every_steps=4, seed=5)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in trainer.model.parameters():
@@ -51,36 +54,49 @@ def step_loss(trainer: RetentionTrainer, accumulate: int) -> torch.Tensor:
 def slow_loss(
     student: torch.nn.Module, base: torch.nn.Module, mixed: Blend, settings: TrainingSettings
 ) -> torch.Tensor:
-    ce, kl = [], []
+    """One document at a time, with the logits of the whole vocabulary."""
+    weights = {"replay": settings.kl_weight, "domain": settings.domain_kl_weight}
+    ce: list[torch.Tensor] = []
+    kl: dict[str, list[torch.Tensor]] = {kind: [] for kind in weights}
     for _ in range(settings.accumulate_batches):
         for stream, index in (document for packed in mixed.stream.next_batch() for document in packed):
-            document = mixed.documents[stream][index]
+            document, kind = mixed.documents[stream][index], mixed.kinds[stream]
             ids = torch.tensor([document.input_ids])
             logits = torch.log_softmax(student(input_ids=ids).logits[0, :-1], -1)
             labels = torch.tensor(document.labels[1:])
-            if mixed.kinds[stream] == "replay":
+            if kind in kl:
                 with torch.no_grad():
                     target = torch.log_softmax(base(input_ids=ids).logits[0, :-1], -1)
-                divergence = (target.exp() * (target - logits)).sum(-1)
-                kl.extend(divergence if settings.kl_tokens == "all" else divergence[labels != -100])
-            else:
+                first, second = (target, logits) if settings.kl_direction == "forward" else (logits, target)
+                divergence = (first.exp() * (first - second)).sum(-1)
+                kl[kind].extend(divergence if settings.kl_tokens == "all" else divergence[labels != -100])
+            if kind != "replay":
                 ce.extend(-logits[i, label] for i, label in enumerate(labels) if label != -100)
-    return torch.stack(ce).mean() + settings.kl_weight * torch.stack(kl).mean()
+    loss = torch.stack(ce).mean()
+    return loss + sum(weights[kind] * torch.stack(found).mean() for kind, found in kl.items() if found)
+
+
+REVERSE, ON_DOMAIN = {"kl_direction": "reverse"}, {"domain_kl_weight": 0.3}
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
 @pytest.mark.parametrize("kl_tokens", ["answer", "all"])
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [("full", {}), ("lora", {}), ("full", REVERSE), ("full", ON_DOMAIN), ("lora", REVERSE | ON_DOMAIN),
+     ("full", ON_DOMAIN | {"kl_weight": 0.0})],
+)  # fmt: skip
 def test_loss_and_gradients_are_those_of_the_formula(
-    accumulate: int, kl_tokens: str, method: str, tmp_path: Path
+    accumulate: int, kl_tokens: str, method: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = SETTINGS.model_copy(update={"accumulate_batches": accumulate, "kl_tokens": kl_tokens})
+    settings = SETTINGS.model_copy(update={"accumulate_batches": accumulate, "kl_tokens": kl_tokens, **changes})
     settings = with_lora(settings, dropout=0.0) if method == "lora" else settings
     trainer = trainer_of(blended(KINDS, settings=settings), settings, tmp_path, tiny_model())
     found = step_loss(trainer, accumulate)
     gradients = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
     trainer.model.zero_grad()
     expected = slow_loss(trainer.model, tiny_model(), blended(KINDS, settings=settings), settings)
+    assert torch.isfinite(expected)
     expected.backward()
     slow = [p.grad for p in trainer.model.parameters() if p.grad is not None]
     torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
@@ -90,11 +106,13 @@ def test_loss_and_gradients_are_those_of_the_formula(
 
 
 def test_logged_means_are_those_of_the_tokens(tmp_path: Path) -> None:
-    trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, tiny_model())
+    settings = SETTINGS.model_copy(update=ON_DOMAIN)
+    trainer = trainer_of(blended(KINDS), settings, tmp_path, tiny_model())
     loss = float(step_loss(trainer, 1))
     means = trainer.tally.drain(lambda tensor: tensor)
-    assert means.keys() == {"ce", "kl", "entropy"}
-    assert means["ce"] + SETTINGS.kl_weight * means["kl"] == pytest.approx(loss, rel=1e-5)
+    assert means.keys() == {"ce", "kl", "domain_kl", "entropy"}
+    parts = means["ce"] + settings.kl_weight * means["kl"] + settings.domain_kl_weight * means["domain_kl"]
+    assert parts == pytest.approx(loss, rel=1e-5)
     assert trainer.tally.drain(lambda tensor: tensor) == {}
 
 
@@ -125,8 +143,7 @@ def test_the_loss_does_not_depend_on_how_documents_are_laid_out(
 ) -> None:
     settings = SETTINGS.model_copy(update={"kl_weight": kl_weight})
     packed = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
-    # The function `fit` hides its module in the package.
-    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: layout)
+    monkeypatch.setattr(prepare_module, "layout_of", lambda model: layout)
     other = step_loss(trainer_of(blended(KINDS), settings, tmp_path, tiny_model()), 1)
     torch.testing.assert_close(packed, other, rtol=1e-5, atol=1e-6)
 
@@ -134,7 +151,7 @@ def test_the_loss_does_not_depend_on_how_documents_are_laid_out(
 def test_in_the_flat_layout_boundaries_are_handed_to_both_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("forgetless.training.fit"), "layout_of", lambda model: "flat")
+    monkeypatch.setattr(prepare_module, "layout_of", lambda model: "flat")
     base = tiny_model()
     trainer = trainer_of(blended(KINDS), SETTINGS, tmp_path, base)
     given: list[dict[str, Any]] = []
