@@ -58,6 +58,8 @@ BOUNDARY = 0.7
 """Where on the path the drop reaches the margin."""
 RIGHT = 0.7
 """Share of right answers of the base where nothing changes."""
+SHOWN_PI = 0.05
+"""Discordance of the gates whose practices are tabulated."""
 CHECKED = 8
 """Gates of a cell that are judged item by item as well."""
 _NUMBERS_AT_ONCE = 400_000
@@ -639,12 +641,14 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             worst = max(ours, key=lambda row: row["failures"])
             where = f"{worst['judge']}, {worst['scores']}, n {worst['n']:,}, π {worst['discordance']:g}"
             yield f"| {name} | {len(ours)} | {_percent(worst)} ({where}) | {100 * worst['limit']:g} % |"
-    yield "\n| rule | n | π | dropped at no drop | kept at 2 points lost | kept at 4 points lost |"
-    yield "|---|---|---|---|---|---|"
-    shown = {(r["n"], r["discordance"], r["judge"], r["drop"]): r for r in rows if r["kind"] == "practice"}
-    for n, pi, rule in dict.fromkeys((n, pi, rule) for n, pi, rule, _ in shown):
-        shares = [_percent(shown[n, pi, rule, drop]) for drop in (0.0, MARGIN, 2 * MARGIN)]
-        yield f"| {rule} | {n:,} | {pi:g} | {' | '.join(shares)} |"
+    yield "\n| rule | n | dropped, at no drop | kept, at 2 points lost | kept, at 4 points lost |"
+    yield "|---|---|---|---|---|"
+    shown = {
+        (r["n"], r["judge"], r["drop"]): r for r in rows if r["kind"] == "practice" and r["discordance"] == SHOWN_PI
+    }
+    for n, rule in dict.fromkeys((n, rule) for n, rule, _ in shown):
+        shares = [_percent(shown[n, rule, drop]) for drop in (0.0, MARGIN, 2 * MARGIN)]
+        yield f"| {rule} | {n:,} | {' | '.join(shares)} |"
 
 
 def _percent(row: dict[str, Any]) -> str:

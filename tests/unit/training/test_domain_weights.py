@@ -156,12 +156,12 @@ def test_weights_by_the_base_are_read_once_and_rows_differ(tmp_path: Path, monke
     flow = base_weights(base, mixed, settings, collate, cache=tmp_path, progress=lambda *d: told.append(d))
     assert told[-1] == (20, 20)
     masks = [[place > 0 and label != -100 for place, label in enumerate(d.labels)] for d in mixed.documents[0]]
-    trained = np.concatenate([w[np.array(m)] for w, m in zip(flow[0], masks, strict=True)])
+    trained = np.concatenate([w[np.array(m)] for w, m in zip(flow[0].values(), masks, strict=True)])
     assert trained.mean() == pytest.approx(1.0, rel=1e-5)
     assert len(set(trained.tolist())) > 10
     monkeypatch.setattr(type(base.model.base_model), "forward", lambda *a, **k: pytest.fail("these were read before"))
     stm = base_weights(base, mixed, chosen("stm"), collate, cache=tmp_path)
-    kept = np.concatenate([w[np.array(m)] for w, m in zip(stm[0], masks, strict=True)])
+    kept = np.concatenate([w[np.array(m)] for w, m in zip(stm[0].values(), masks, strict=True)])
     assert set(kept.tolist()) == {0.0, 1.0}
     assert flow.keys() == stm.keys() == {0}
 
