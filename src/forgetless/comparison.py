@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetless.engines import EndpointEngine, Engine, connect_endpoint
+from forgetless.engines import EndpointEngine, Engine, TransformersEngine, connect_endpoint
 from forgetless.errors import EndpointError
-from forgetless.guard import Comparer, capabilities_of, draw_test_items, fresh_seeds
+from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, measure_noises
 from forgetless.models import load_finished
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import (
@@ -70,7 +70,8 @@ def compare(
     capabilities = capabilities_of(recipe, folder=folder, domain_rows=rows)
     tasks = {c.name: c.task for c in capabilities}
     if recipe.domain is not None:
-        tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows)
+        tasks["domain"] = build_task("domain", recipe.domain.task, folder=folder, seed=recipe.seed, domain_rows=rows,
+                                     endpoints=recipe.endpoints)  # fmt: skip
     before, after = (_engine(side, recipe, folder) for side in (base, tuned))
     items = draw_test_items(tasks, limit=recipe.evaluation.test_items, seed=recipe.seed,
                             fresh_seeds=fresh_seeds(tasks, before.model_hash, after.model_hash))  # fmt: skip
@@ -80,12 +81,13 @@ def compare(
     with tempfile.TemporaryDirectory() as passing:
         comparer = Comparer(before, after, base_scores=_scores(before, passing), scores=_scores(after, passing),
                             alpha=recipe.evaluation.alpha, progress=progress)  # fmt: skip
-        verdicts = comparer.judge(capabilities, items)
+        noises = _noises(before, capabilities, recipe, progress)
+        verdicts = comparer.judge(capabilities, items, noises=noises)
         domain = comparer.judge_domain(tasks["domain"], items["domain"]) if "domain" in tasks else None
     return CompareResult(verdicts, domain, _notes(before, after))
 
 
-def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> list[Row]:
+def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> Sequence[Row]:
     """The domain's rows, read only where a task measures or describes them."""
     tasks = [recipe.domain.task] if recipe.domain else []
     tasks += [capability.task for capability in recipe.keep.values()]
@@ -151,6 +153,16 @@ def _scores(engine: Engine, passing: str) -> ScoreStore:
     return shared_scores() if lasts else ScoreStore(Path(passing))
 
 
+def _noises(
+    before: Engine, capabilities: Sequence[Capability], recipe: Recipe | ComparisonRecipe, progress: Progresses
+) -> dict[str, float]:
+    """How far the base differs from itself (rule 6); what a server answers together is the server's own choice."""
+    if not isinstance(before, TransformersEngine):
+        return {}
+    return measure_noises(before, capabilities, dev_items=recipe.evaluation.dev_items, seed=recipe.seed,
+                          store=shared_scores(), progress=progress)  # fmt: skip
+
+
 def _notes(before: Engine, after: Engine) -> tuple[str, ...]:
     served = {name: e for name, e in (("base", before), ("tuned", after)) if isinstance(e, EndpointEngine)}
     notes = [
@@ -158,6 +170,11 @@ def _notes(before: Engine, after: Engine) -> tuple[str, ...]:
         for name, engine in served.items()
         if engine.served.form.reads == "messages"
     ]
+    if "base" in served:
+        notes.append(
+            "base is asked at an endpoint, which decides by itself what it answers together: how far it differs from "
+            "itself is not measured, and taken as 0"
+        )
     if len(served) == 1:
         notes.append(
             f"{next(iter(served))} is asked at an endpoint and the other model in this process: where the two "

@@ -25,6 +25,7 @@ from forgetless.stages import (
     keep_recipe,
     keep_rejects,
     lay_ground,
+    noises_of_base,
     replay_rows,
     shared_scores,
     ship,
@@ -83,6 +84,7 @@ def train(
         keep_manifest(recipe, base, exam, run)
         tell_sources(ground, run)
         recipe = follow_plan(recipe, ground, run, progress)
+        noises = noises_of_base(recipe, ground, run, progress)
 
         replay = replay_rows(recipe, ground, run, progress)
         blended = blend(ground.rows, replay, base.format, recipe=recipe)
@@ -91,7 +93,7 @@ def train(
 
         guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                       planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
-                      seed=recipe.seed, progress=progress)  # fmt: skip
+                      seed=recipe.seed, noises=noises, progress=progress)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
         mixture = realised_shares(blended.plan, blended.stream)
         tell_mixture(blended, mixture, run)
@@ -102,10 +104,11 @@ def train(
                              run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
         certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                               discordance=guard.discordance(choice.step), seed=recipe.seed,
-                              recipe_hash=content_hash(dump_recipe(recipe)), progress=progress)  # fmt: skip
+                              recipe_hash=content_hash(dump_recipe(recipe)), noises=noises,
+                              progress=progress)  # fmt: skip
         certificate = certifier.certify(frozen, choice)
         run.write_json("certificate.json", certificate)
-        run.append_event("samples", items=certifier.examples(frozen))
+        run.append_event("samples", items=certifier.examples(frozen, certificate))
         model = ship(recipe, certificate, run)
         return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path),
                            covered_by_replay(run), mixture)  # fmt: skip

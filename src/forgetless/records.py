@@ -19,6 +19,7 @@ T = typing.TypeVar("T")
 StreamKind = Literal["domain", "general", "replay", "text"]
 Outcome = Literal["kept", "dropped", "undecided", "absent", "gained", "not_gained"]
 Part = Literal["dev", "test"]
+Target = Literal["population", "list"]
 
 _IF_SET: Final = {"if_set": True}
 """Marks a field that JSON data leaves out while it has its default, so that hashes from before it came stay as they
@@ -51,6 +52,7 @@ class Message:
         enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
             leaves it to the recipe and the template.
         raw_text: No turn at all: text for the model to continue as it stands, outside its chat template.
+        verbatim: With `raw_text`: a given answer follows the text as both stand, without a space put between them.
     """
 
     role: Role
@@ -63,6 +65,7 @@ class Message:
     tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
     enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
     raw_text: bool = field(default=False, metadata=_IF_SET)
+    verbatim: bool = field(default=False, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +101,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One model's answer to one item. `score` is in [0, 1]; `None` means that no score could be had."""
+    """One model's answer to one item.
+
+    `score` is in [0, 1]; `None` means that no score could be had. `note` says how the score came about, where the
+    answer alone does not show it.
+    """
 
     item_id: str
     score: float | None
     output: str = ""
     group: str = ""
     subject: str = ""
+    note: str = field(default="", metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +136,51 @@ class ScoreSheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgements:
+    """How far a judge of answers can be trusted, on one capability.
+
+    Attributes:
+        asked: Pairs of answers that it was asked about, in both orders; equal answers are not asked.
+        disagreed: Those on which its two verdicts differ; they count as ties.
+        unreadable: Those on which it gave no verdict in at least one order; they count as missing.
+    """
+
+    asked: int
+    disagreed: int
+    unreadable: int
+
+    @property
+    def disagreement(self) -> float | None:
+        """Share of the pairs with two verdicts on which these differ."""
+        read = self.asked - self.unreadable
+        return self.disagreed / read if read else None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectEstimate:
+    """Where a difference comes from: one subject of a task, as a diagnosis. Nothing is tested here.
+
+    `base_score` and `tuned_score` are means over the `n` items that both models answered.
+    """
+
+    subject: str
+    n: int
+    base_score: float | None
+    tuned_score: float | None
+    losses: int
+    gains: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the test says about one capability (or the domain).
 
     `estimate`, `lower` and `upper` are on the scale of the scores (a drop is negative): the mean paired difference
     tuned − base and its one-sided bounds at `alpha`. `interval` is the displayed two-sided (1 − alpha) interval.
-    `base_score` and `tuned_score` are means over the judged items.
+    `base_score` and `tuned_score` are means over the judged items. `losses_beyond_guessing` and
+    `gains_beyond_guessing` are the flips less those that guessing anew explains, where there is a score of chance.
+    `noise` is how far the base may differ from itself, and `target` what the claim is about: the population that the
+    items stand for, or this list of items and no other.
     """
 
     capability: str
@@ -154,6 +201,12 @@ class Verdict:
     beyond_margin: bool = False
     method: str = ""
     reason: str = ""
+    judgements: Judgements | None = field(default=None, metadata=_IF_SET)
+    losses_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
+    gains_beyond_guessing: float | None = field(default=None, metadata=_IF_SET)
+    noise: float = field(default=0.0, metadata=_IF_SET)
+    target: Target = field(default="population", metadata=_IF_SET)
+    subjects: tuple[SubjectEstimate, ...] = field(default=(), metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +266,8 @@ class Certificate:
 
     `verdicts` and `domain` speak of the saved and reloaded files in `model/`; `certified_a` is the
     position on the path with the best domain score (dev part) at which every capability was kept (0 is the base
-    itself), and `certified_domain` its domain verdict. `looks` is this look's number at the same test items.
+    itself), and `certified_domain` its domain verdict. `looks` is this look's number at the same test items; where it
+    is `strict`, `alpha` is what this look may spend, and what failed is not told.
     """
 
     model_hash: str
@@ -232,6 +286,7 @@ class Certificate:
     certified_verdicts: tuple[Verdict, ...] = ()
     missing: tuple[str, ...] = ()
     item_seeds: dict[str, int] = field(default_factory=dict)
+    strict: bool = field(default=False, metadata=_IF_SET)
 
 
 def to_json(value: Any) -> Any:

@@ -11,15 +11,15 @@ from typing import Any, TypedDict
 
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard, rehearse, set_exam
+from forgetless.guard import Exam, Guard, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
 from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
-from forgetless.rundir import RunFolder, ScoreStore, cache_folder, content_hash, manifest
-from forgetless.sources import LoadedSource, Quotes, Reject, load_source, remove_items, write_rejects
+from forgetless.rundir import RunFolder, ScoreStore, atomic_write, cache_folder, content_hash, disk_errors, manifest
+from forgetless.sources import LoadedSource, Quotes, Reject, Rows, load_source, reject_line, remove_items
 from forgetless.synthesis import measure_coverage, self_replay
-from forgetless.tokens import ChatFormat
+from forgetless.tokens import ChatFormat, TokenReject
 from forgetless.training import Blend, fit, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -44,7 +44,7 @@ class Ground:
     folder: Path
     sources: tuple[LoadedSource, ...]
     exam: Exam
-    rows: dict[str, tuple[Row, ...]]
+    rows: dict[str, Rows]
     asked: dict[str, int]
     base: LoadedModel
     engine: TransformersEngine
@@ -96,20 +96,18 @@ def lay_ground(recipe: Recipe, folder: Path) -> Ground:
     return Ground(folder, tuple(sources), exam, rows, asked, base, engine)
 
 
-def rows_to_train_on(
-    sources: Sequence[LoadedSource], exam: Exam, seed: int
-) -> tuple[dict[str, tuple[Row, ...]], dict[str, int]]:
+def rows_to_train_on(sources: Sequence[LoadedSource], exam: Exam, seed: int) -> tuple[dict[str, Rows], dict[str, int]]:
     """Every source's rows less those that the exam asks about, and how many those were (rule 14)."""
-    prompts, domain_rows = exam.fixed_prompts(seed), {row.id for row in exam.domain_rows}
+    prompts = exam.fixed_prompts(seed)
     quotes = Quotes(exam.fixed_questions(seed))
     rows, asked = {}, {}
     for source in sources:
-        kept = [row for row in source.rows if source.kind != "domain" or row.id in domain_rows]
+        kept = source.rows.among(exam.domain_rows) if source.kind == "domain" else source.rows
         rows[source.name], asked[source.name] = remove_items(kept, prompts, quotes.found_in)
     return rows, asked
 
 
-def without_quotes(replayed: Sequence[Row], exam: Exam, seed: int) -> tuple[tuple[Row, ...], int]:
+def without_quotes(replayed: Sequence[Row], exam: Exam, seed: int) -> tuple[Rows, int]:
     """Replay rows less the texts that quote what the exam asks, and how many those were (rule 14)."""
     return remove_items(replayed, (), Quotes(exam.fixed_questions(seed)).found_in)
 
@@ -149,9 +147,9 @@ def load_sources(recipe: Recipe, folder: Path, *, only: StreamKind | None = None
     return [load_source(n, s, kind=s.kind, folder=folder, field=f"sources.{n}") for n, s in wanted.items()]
 
 
-def domain_rows_of(sources: Sequence[LoadedSource]) -> list[Row]:
+def domain_rows_of(sources: Sequence[LoadedSource]) -> Rows:
     """The rows of all domain sources, in their order."""
-    return [row for source in sources if source.kind == "domain" for row in source.rows]
+    return Rows.joined(source.rows for source in sources if source.kind == "domain")
 
 
 def tell_sources(ground: Ground, run: RunFolder) -> None:
@@ -165,11 +163,32 @@ def tell_sources(ground: Ground, run: RunFolder) -> None:
 
 
 def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend | None = None) -> None:
-    """Write down every record that did not become a row, and every row that cannot be trained on, with the reason."""
-    unread = [(source.name, reject) for source in sources for reject in source.rejects]
-    left_out = blended.rejects if blended else {}
-    untrained = [(name, Reject(r.origin, r.reason, r.preview)) for name, rows in left_out.items() for r in rows]
-    write_rejects(run.path / "rejects.jsonl", [*unread, *untrained])
+    """Write down every record that did not become a row, and every row that cannot be trained on, with the reason.
+
+    Rows that turn out to be of no use when they are drawn are added then; a resumed run keeps those of before.
+    """
+    path, left_out = run.path / "rejects.jsonl", blended.rejects if blended else {}
+    unread = [reject_line(source.name, reject) for source in sources for reject in source.rejects]
+    untrained = [_untrained(name, reject) for name, rejects in left_out.items() for reject in rejects]
+    lines = dict.fromkeys([*unread, *untrained])
+    if path.exists() and any(event["event"] == "mixture" for event in run.events()):
+        told = path.read_text(encoding="utf-8").split("\n")[:-1]
+        lines |= dict.fromkeys(f"{line}\n" for line in told)
+    atomic_write(path, "".join(lines))
+
+    def tell(source: str, reject: TokenReject) -> None:
+        line = _untrained(source, reject)
+        if line not in lines:
+            lines[line] = None
+            with disk_errors(path), path.open("a", encoding="utf-8") as file:
+                file.write(line)
+
+    if blended:
+        blended.tell_left_out(tell)
+
+
+def _untrained(source: str, reject: TokenReject) -> str:
+    return reject_line(source, Reject(reject.origin, reject.reason, reject.preview))
 
 
 class ReplayCall(TypedDict):
@@ -197,10 +216,10 @@ def replay_call(recipe: Recipe, ground: Ground) -> ReplayCall:
     }
 
 
-def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> tuple[Row, ...]:
+def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> Rows:
     """Rows answered by the base, and which capabilities their prompts cover."""
     if recipe.replay is None:
-        return ()
+        return Rows()
     exam, own = ground.exam, recipe.replay.endpoint is None
     answering = ground.engine if own else endpoint_of_base(recipe, ground, run)
     started = time.monotonic()
@@ -260,11 +279,25 @@ def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
     return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
 
 
+def noises_of_base(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> dict[str, float]:
+    """How far the base differs from itself on every capability (rule 6), told once.
+
+    Raises:
+        TaskError: A margin lies within that noise.
+    """
+    noises = measure_noises(ground.engine, ground.exam.capabilities, dev_items=recipe.evaluation.dev_items,
+                            seed=recipe.seed, store=shared_scores(), progress=progress)  # fmt: skip
+    if not any(event["event"] == "noise" for event in run.events()):
+        run.append_event("noise", noises=noises)
+    return noises
+
+
 def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder) -> None:
     """Write down what each source is asked to give, or gave."""
+    drawn = blended.stream.left_out()
     run.append_event("mixture", shares=shares, steps=blended.plan.steps, tokens=blended.plan.tokens,
                      fingerprint=blended.stream.fingerprint,
-                     rejected={name: len(r) for name, r in blended.rejects.items()},
+                     rejected={name: len(r) + drawn[name] for name, r in blended.rejects.items()},
                      accounts=blended.accounts)  # fmt: skip
 
 

@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 STORY = [
-    *("source", "plan", "replay", "mixture"),
+    *("source", "plan", "noise", "replay", "mixture"),
     *("evaluation", "log") * 3,
     *("mixture", "chosen", "path", "samples", "shipped"),
 ]
@@ -74,6 +74,9 @@ def test_a_run_tells_its_story(world: World) -> None:
     assert [kind for i, kind in enumerate(told) if kind != "path" or told[i - 1] != "path"] == STORY
     steps = [event["step"] for event in world.story if event["event"] == "evaluation"]
     assert steps == [4, 8, 12]
+    (noise,) = [event for event in world.story if event["event"] == "noise"]
+    margins = {c.capability: c.margin for c in world.result.certificate.verdicts}
+    assert all(0.0 <= noise["noises"][name] < margin for name, margin in margins.items())
     (source,) = [event for event in world.story if event["event"] == "source"]
     assert source["rows"] + source["held_out"] == 60
     assert 4 <= source["held_out"] <= 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from forgetless.recipe import (
     FileSettings,
     GenerationTask,
     HeldOutTask,
+    PythonTask,
     RowTemplate,
     TemplateLeakTask,
 )
@@ -77,6 +79,47 @@ def test_prompts_of_two_columns() -> None:
     items = everything(build(settings))
     assert len(items) > 1900
     assert all(item.messages[0].content == item.messages[0].content.strip() for item in items)
+
+
+class Written:
+    """An engine that answers by the prompt."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self._answers = answers
+
+    def generate(self, prompts: Any, **_: Any) -> list[str]:
+        return [self._answers[messages[-1].content] for messages in prompts]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("{canonical_solution}", 1.0),
+        ("Here it is:\n\n```python\n{prompt}{canonical_solution}```\n", 1.0),
+        ("```python\n{prompt}```", 0.0),
+        ("    pass\n", 0.0),
+        ("{prompt}{canonical_solution}\n\nprint(", 1.0),
+    ],
+)
+def test_humaneval_passes_with_its_own_solutions_and_with_nothing_less(answer: str, expected: float) -> None:
+    task = build(
+        PythonTask(
+            type="python",
+            files=["humaneval/test.jsonl"],
+            prompt="{prompt}",
+            start="{prompt}",
+            tests="test",
+            entry_point="entry_point",
+            allow_code_execution=True,
+        )
+    )
+    records = map(json.loads, (DATA / "humaneval" / "test.jsonl").read_text(encoding="utf-8").splitlines())
+    answers = {r["prompt"].strip(): answer.replace("{prompt}", r["prompt"]).replace(
+        "{canonical_solution}", r["canonical_solution"]) for r in records}  # fmt: skip
+    items = everything(task)
+    assert len(items) == 164
+    results = task.score(Written(answers), items)
+    assert [(r.note, r.score) for r in results if r.score != expected] == []
 
 
 def test_the_intents_of_banking_leave_their_template_and_hold_rows_out() -> None:

@@ -19,7 +19,7 @@ def mixtures(draw: st.DrawFn) -> list[StreamSpec]:
     lengths = st.lists(st.integers(1, BIN), min_size=1, max_size=30)
     weights = draw(st.lists(st.integers(1, 50), min_size=1, max_size=4))
     return [
-        StreamSpec(f"s{i}", "general", weight / sum(weights), np.array(draw(lengths), dtype=np.int64), f"f{i}")
+        StreamSpec.known(f"s{i}", "general", weight / sum(weights), np.array(draw(lengths), dtype=np.int64), f"f{i}")
         for i, weight in enumerate(weights)
     ]
 

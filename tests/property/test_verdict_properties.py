@@ -162,3 +162,48 @@ def test_pairing_loses_no_item_and_keeps_every_difference_in_range(rows):
     assert np.all((paired.weights > 0) & (paired.weights <= 1))
     if paired.n and not paired.missing:
         assert np.average(paired.for_kept, weights=paired.weights) == pytest.approx(paired.estimate, abs=1e-9)
+
+
+@given(differences, margins, st.floats(-0.9, 0.9), discordances)
+def test_wealth_from_counts_is_the_wealth_at_the_end_of_the_path(d, margin, mu0, discordance):
+    kinds, often = np.unique(d, return_counts=True)
+    bets = betting.bets_for(margin, discordance)
+    path = BettingTest(mu0, alpha=0.05, margin=margin, discordance=discordance).path(d)
+    # A bet that loses all in one way of counting keeps a rounding error in the other.
+    assert max(-300, betting.log_wealth(often, kinds, bets, mu0=mu0)) == pytest.approx(max(-300, path[-1]), abs=1e-6)
+
+
+@given(st.lists(differences, min_size=1, max_size=4), margins, st.none() | st.integers(30, 60))
+def test_many_futures_are_followed_as_each_would_be(futures, margin, list_size):
+    n = min(map(len, futures))
+    test = BettingTest(-margin, alpha=0.05, margin=margin, list_size=list_size)
+    together = test.path(np.array([d[:n] for d in futures]))
+    for d, path in zip(futures, together, strict=True):
+        assert path == pytest.approx(test.path(d[:n]))
+
+
+@settings(max_examples=30)
+@given(differences, st.integers(0, 30), margins, alphas)
+def test_bounds_of_a_list_hold_its_mean_so_far_and_mirror(d, unasked, margin, alpha):
+    size = len(d) + unasked
+    lower = betting.list_lower_bound(d, size, alpha=alpha, margin=margin)
+    upper = -betting.list_lower_bound(-d, size, alpha=alpha, margin=margin)
+    worst, best = (d.sum() - unasked) / size, (d.sum() + unasked) / size
+    assert worst - 1e-9 <= lower <= best + 1e-9
+    assert worst - 1e-9 <= upper <= best + 1e-9
+    if unasked == 0:
+        assert lower == pytest.approx(d.mean())
+        assert upper == pytest.approx(d.mean())
+    else:
+        wider = betting.list_lower_bound(d, size, alpha=alpha / 2, margin=margin)
+        assert wider <= lower + 1e-5
+
+
+@settings(max_examples=30)
+@given(sheets(), margins)
+def test_swapping_the_models_mirrors_the_bounds(sheet, margin):
+    base, tuned = sheet
+    there = judge(base, tuned, capability="c", margin=margin)
+    back = judge(tuned, base, capability="c", margin=margin)
+    assert (there.lower, there.upper) == pytest.approx((-back.upper, -back.lower))
+    assert (there.losses, there.gains) == (back.gains, back.losses)

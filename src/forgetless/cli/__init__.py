@@ -16,7 +16,7 @@ from forgetless.cli.exits import MISUSE
 from forgetless.cli.init import init
 from forgetless.cli.plan import plan
 from forgetless.cli.report import report
-from forgetless.cli.tasks import list_sets, show, try_set
+from forgetless.cli.tasks import list_tasks, show, try_task
 from forgetless.cli.train import train
 from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
 
@@ -57,8 +57,10 @@ commands: tuple[Callable[..., None], ...] = (demo, init, plan, train, compare, r
 for command in commands:
     app.command()(interruptible(command))
 
-tasks_app = typer.Typer(help="Ready sets of items: list them, look at some, try them on a model.", no_args_is_help=True)
-task_commands: dict[str, Callable[..., None]] = {"list": list_sets, "show": show, "try": try_set}
+tasks_app = typer.Typer(
+    help="What can be asked: list it, look at some items, try them on a model.", no_args_is_help=True
+)
+task_commands: dict[str, Callable[..., None]] = {"list": list_tasks, "show": show, "try": try_task}
 for name, command in task_commands.items():
     tasks_app.command(name)(interruptible(command))
 app.add_typer(tasks_app, name="tasks")

@@ -59,7 +59,8 @@ def _mixture(e: Event) -> str:
     told = [
         f"  {name}: {line}" for name, account in e.get("accounts", {}).items() for line in account_lines(name, account)
     ]
-    return "\n".join([f"mixture: {shares}; {e['tokens']:,} tokens in {e['steps']:,} steps", *told])
+    about = "about " if any(a.get("sampled_from") for a in e.get("accounts", {}).values()) else ""
+    return "\n".join([f"mixture: {shares}; {about}{e['tokens']:,} tokens in {e['steps']:,} steps", *told])
 
 
 def account_lines(name: str, a: Mapping[str, Any]) -> list[str]:
@@ -76,7 +77,12 @@ def account_lines(name: str, a: Mapping[str, Any]) -> list[str]:
         lines.append(f"{_rows(a['plain_specials'])} with the spelling of special tokens, read as plain text")
     if a["thoughtless"] and name != "replay":
         lines.append(f"{a['thoughtless']:,} answers without thoughts, which teach a model that thinks to think no more")
-    return lines
+    if a.get("sampled_from") is None:
+        return lines
+    looked = a["rows"] + sum(a["rejected"].values())
+    sample = f"in a sample of {looked:,} of {a['sampled_from']:,} rows"
+    return [f"lengths are those found {sample}; the others are looked at when they are drawn",
+            *(f"{sample}: {line}" for line in lines)]  # fmt: skip
 
 
 def _rows(n: int) -> str:

@@ -14,6 +14,7 @@ from forgetless.records import to_json
 
 _WORK: Final = {
     "replay": "replay, answered by the base",
+    "noise": "base against itself",
     "training": "training",
     "looks": "looks",
     "base_dev": "base, dev part",
@@ -45,7 +46,9 @@ def size(count: int) -> str:
 
 
 def _sources(plan: Plan) -> Table:
-    table = _table(f"Mixture: {plan.steps:,} steps of about {plan.tokens_per_step:,} tokens, {plan.tokens:,} in all")
+    sampled = any(s.account is not None and s.account.sampled_from for s in plan.sources)
+    tokens = f"{'about ' * sampled}{plan.tokens:,}"
+    table = _table(f"Mixture: {plan.steps:,} steps of about {plan.tokens_per_step:,} tokens, {tokens} in all")
     table.add_column("source")
     table.add_column("kind")
     for name in ("asked", "given", "tokens", "passes", "rows"):
@@ -63,10 +66,11 @@ def _left_out(source: SourcePlan) -> str:
         "duplicates": source.duplicates,
         "to measure the domain": source.held_out,
         "asked by an item": source.asked,
-        "too long": source.too_long,
-        "of no use": source.unusable,
     }
     parts = [f"{count:,} {reason}" for reason, count in counts.items() if count]
+    about = "about " if source.account is not None and source.account.sampled_from else ""
+    found = {"too long": source.too_long, "of no use": source.unusable}
+    parts += [f"{about}{count:,} {reason}" for reason, count in found.items() if count]
     if source.cut_percent:
         parts.append(f"{source.cut_percent:.0f} % of answers cut")
     return ", ".join(parts) or "nothing"

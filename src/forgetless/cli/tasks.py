@@ -1,131 +1,150 @@
-"""`forgetless tasks list | show NAME | try NAME`: the ready sets, some of their items, a model measured by some."""
+"""`forgetless tasks list | show NAME | try NAME`: what can be asked, some of it, a model measured by some."""
 
 from __future__ import annotations
 
-import difflib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forgetless.cli.options import JsonFile, rooted
-from forgetless.errors import TaskError
-from forgetless.records import Item, to_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from forgetless.guard import Trial
-    from forgetless.recipe import ReadyName
+    from forgetless.recipe import ComparisonRecipe, Recipe
 
-SetName = Annotated[str, typer.Argument(help="A ready set, as `tasks list` names it.", metavar="NAME")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A ready set, `nano/NAME`, `lm_eval/NAME` or `reasoning_gym/NAME`; with --recipe an entry of its `keep`, "
+        "or `domain`.",
+        metavar="NAME",
+    ),
+]
+RecipeOf = Annotated[
+    Path | None,
+    typer.Option("--recipe", help="A recipe that describes the task.", metavar="FILE", show_default=False),
+]
 Items = Annotated[int, typer.Option("--items", min=2, help="How many items.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Draws the items.")]
 
 
-def list_sets(json: JsonFile = None) -> None:
-    """List the ready sets: what they ask, how many items a certificate takes, and what an item costs in tokens."""
-    from forgetless.cli.console import results_console, write_json
+def list_tasks(
+    package: Annotated[
+        str | None,
+        typer.Argument(help="`lm_eval` or `reasoning_gym`: list the names of that package.", metavar="[PACKAGE]"),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """List the ready sets with what they cost, the types of tasks, and what else can be named."""
+    from forgetless.cli.console import out, results_console, write_json
+    from forgetless.cli.tasks_page import ready_sets_table, task_types_table
     from forgetless.recipe import BUNDLES, ready_margin
-    from forgetless.tasks import SETS, cost_of, planned_items
+    from forgetless.tasks import GENERATORS, SETS, cost_of, names_in, planned_items
 
-    table = _table("Ready sets: write their names under `keep`")
-    for column in ("set", "kind", "asks whether a model"):
-        table.add_column(column)
-    for column in ("margin", "items", "read", "written"):
-        table.add_column(column, justify="right")
+    if package is not None:
+        names = names_in(package)
+        if json is None:
+            out.print("\n".join(names), markup=False)
+        write_json({package: names}, json)
+        return
     told: dict[str, Any] = {}
     for name, found in SETS.items():
-        cost, items, margin = cost_of(name), planned_items(name), ready_margin(name)
-        needs = f" (needs {found.needs})" if found.needs else ""
-        table.add_row(name, found.kind, found.about + needs, f"{margin:g}", f"{items:,}", f"{cost.read:,}",
-                      f"{cost.written:,}" if cost.written else "")  # fmt: skip
-        told[name] = {"kind": found.kind, "about": found.about, "needs": found.needs, "margin_points": margin,
-                      "items": items, "tokens_read": cost.read, "tokens_written": cost.written}  # fmt: skip
-    table.caption = "margin: points; items: for the certificate; read, written: about so many tokens an item, at most\n"
-    table.caption += "\n".join(f"{bundle}: {', '.join(members)}" for bundle, members in BUNDLES.items())
-    results_console(json).print(table)
-    write_json({"sets": told, "bundles": BUNDLES}, json)
+        cost = cost_of(name)
+        told[name] = {"kind": found.kind, "about": found.about, "needs": found.needs,
+                      "margin_points": ready_margin(name), "items": planned_items(name),
+                      "tokens_read": cost.read, "tokens_written": cost.written}  # fmt: skip
+    console = results_console(json)
+    console.print(ready_sets_table(told))
+    console.print(task_types_table(sorted(GENERATORS)))
+    write_json({"sets": told, "bundles": BUNDLES, "generators": sorted(GENERATORS)}, json)
 
 
-def show(name: SetName, items: Items = 5, seed: Seed = 0) -> None:
-    """Show some items of a ready set."""
-    from forgetless.cli.console import out
-    from forgetless.tasks import SETS
-
-    for number, item in enumerate(SETS[_known(name)].sample(name, n=items, seed=seed), start=1):
-        out.print(_shown(number, item), markup=False)
-
-
-def try_set(
-    name: Annotated[str, typer.Argument(help="A ready set, or `general` for all of them.", metavar="NAME")],
-    model: Annotated[str, typer.Option("--model", help="A folder, GGUF file or hub id.", show_default=False)],
-    items: Items = 60,
+def show(
+    name: Name,
+    recipe: RecipeOf = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Show prompts as this model's chat template writes them.", show_default=False),
+    ] = None,
+    items: Items = 5,
     seed: Seed = 0,
     json: JsonFile = None,
 ) -> None:
-    """Measure a model on some items of a ready set: its score, and whether there is something to keep."""
-    from forgetless.cli.console import narrator, results_console, write_json
-    from forgetless.recipe import BUNDLES, ModelSettings
+    """Show some items as a model is asked them."""
+    from forgetless.cli.console import results_console, write_json
+    from forgetless.cli.tasks_page import item_lines
+    from forgetless.tasks import sample_named, shown_item
 
-    names = BUNDLES[name] if name in BUNDLES else (_known(name),)
+    sample = sample_named(name, n=items, seed=seed, recipe=_read(recipe))
+    format = None
+    if model is not None:
+        from forgetless.models import load_format
+
+        format = load_format(rooted(model), folder=Path(), field="--model").format
+    shown = [shown_item(sample.scorer, item, format) for item in sample.items]
+    console = results_console(json)
+    for number, item in enumerate(shown, start=1):
+        console.print(item_lines(number, item), markup=False)
+    write_json({"name": name, "items": shown}, json)
+
+
+def try_task(
+    name: Name,
+    model: Annotated[str, typer.Option("--model", help="A folder, GGUF file or hub id.", show_default=False)],
+    recipe: RecipeOf = None,
+    items: Items = 60,
+    shown: Annotated[
+        int, typer.Option("--shown", min=0, help="How many of them to print with prompt, answer and score.")
+    ] = 3,
+    seed: Seed = 0,
+    json: JsonFile = None,
+) -> None:
+    """Measure a model on some items: what it is asked, what it says, its score, whether there is something to keep."""
+    from forgetless.cli.console import narrator, results_console, write_json
+    from forgetless.cli.tasks_page import item_lines, trials_table
+    from forgetless.recipe import BUNDLES, ModelSettings
+    from forgetless.tasks import sample_named, shown_item
+
+    described = _read(recipe)
+    names = BUNDLES[name] if name in BUNDLES and recipe is None else (name,)
+    samples = [sample_named(each, n=items, seed=seed, recipe=described) for each in names]
     from forgetless.engines import TransformersEngine
-    from forgetless.guard import try_set as measure_set
+    from forgetless.guard import try_sample
     from forgetless.models import load_model
 
     loaded = load_model(ModelSettings(path=rooted(model)), folder=Path())
     engine = TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash)
     trials: list[tuple[Trial, float]] = []
+    answers: dict[str, list[dict[str, Any]]] = {}
     with narrator() as tell:
-        for each in names:
+        for sample in samples:
             started = time.monotonic()
-            trial = measure_set(engine, _known(each), n=items, seed=seed, progress=tell.progress(each))
+            trial = try_sample(engine, sample, progress=tell.progress(sample.name))
             trials.append((trial, time.monotonic() - started))
-    results_console(json).print(_trials(trials, by_subject=len(trials) == 1))
-    write_json({t.name: to_json(t) | {"said": t.said, "seconds": round(s, 1)} for t, s in trials}, json)
+            answers[sample.name] = [
+                shown_item(sample.scorer, item, loaded.format) | {"answer": result.output, "score": result.score}
+                for item, result in zip(sample.items, trial.results, strict=True)
+            ]
+    console = results_console(json)
+    for number, item in enumerate(answers[name][:shown] if len(samples) == 1 else (), start=1):
+        console.print(item_lines(number, item), markup=False)
+    console.print(trials_table(trials, by_subject=len(trials) == 1))
+    write_json(
+        {trial.name: _told(trial, seconds) | {"answers": answers[trial.name]} for trial, seconds in trials}, json
+    )
 
 
-def _known(name: str) -> ReadyName:
-    from forgetless.recipe import READY_SETS
+def _told(trial: Trial, seconds: float) -> dict[str, Any]:
+    from forgetless.records import to_json
 
-    if name not in READY_SETS:
-        near = difflib.get_close_matches(name, READY_SETS, n=1)
-        raise TaskError(
-            field="NAME",
-            value=name,
-            rule=f"is none of the ready sets: {', '.join(READY_SETS)}",
-            way_out=f"did you mean `{near[0]}`?" if near else "choose one of these",
-        )
-    return cast("ReadyName", name)
+    told: dict[str, Any] = to_json(trial)
+    del told["results"]
+    return told | {"said": trial.said, "seconds": round(seconds, 1)}
 
 
-def _shown(number: int, item: Item) -> str:
-    prompt = item.messages[-1].content.replace("\n", "\n   ")
-    lines = [f"{number}. {prompt}", f"   kind: {item.subject}"]
-    if item.choices:
-        lines.append("   choices: " + " | ".join(f"[{c}]" if c == item.target else c for c in item.choices))
-    elif item.target:
-        lines.append(f"   expected: {item.target}")
-    return "\n".join(lines) + "\n"
+def _read(recipe: Path | None) -> Recipe | ComparisonRecipe | None:
+    from forgetless.recipe import load_comparison
 
-
-def _trials(trials: list[tuple[Trial, float]], *, by_subject: bool) -> Table:
-    table = _table("Score in %, and what an answerer that knows nothing gets")
-    table.add_column("set")
-    for column in ("score", "chance", "items", "seconds"):
-        table.add_column(column, justify="right")
-    table.add_column("for a recipe")
-    for trial, seconds in trials:
-        score = "unknown" if trial.score is None else f"{100 * trial.score:.1f}"
-        table.add_row(trial.name, score, f"{100 * trial.chance:.1f}", str(trial.n), f"{seconds:.1f}", trial.said)
-        for subject, mean in trial.subjects.items() if by_subject else ():
-            table.add_row(f"  {subject}", f"{100 * mean:.1f}")
-    return table
-
-
-def _table(title: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
+    return None if recipe is None else load_comparison(recipe)

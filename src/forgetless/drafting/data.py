@@ -17,9 +17,17 @@ from typing import Final, Literal
 from forgetless.drafting.columns import AskForAnswer, are_labels, template_over
 from forgetless.errors import DataError, TaskError
 from forgetless.recipe import RowTemplate, SourceSettings
-from forgetless.records import Row
-from forgetless.sources import LoadedSource, Record, detect_shape, load_source, read_records, resolve_files
-from forgetless.tasks import Template, induce_template, last_answer
+from forgetless.sources import (
+    LoadedSource,
+    Record,
+    Rows,
+    detect_shape,
+    last_answer,
+    load_source,
+    read_records,
+    resolve_files,
+)
+from forgetless.tasks import Template, induce_template
 
 Metric = Literal["exact", "number", "json", "answer_probability"]
 
@@ -52,7 +60,7 @@ class DataLook:
     form: Template | None
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> Rows:
         """The rows of the file."""
         return self.source.rows
 

@@ -11,8 +11,9 @@ from .endpoint import EndpointEngine, connect_endpoint
 from .engine import AnswerLikelihood, Engine
 from .fitting import FittingEngine
 from .in_process import TransformersEngine
-from .measuring import measuring
+from .measuring import measuring, random_states_kept
 from .recorded import RecordedEndpoint
+from .witness import Question, WitnessEngine
 
 __all__ = [
     "Agreement",
@@ -20,9 +21,12 @@ __all__ = [
     "EndpointEngine",
     "Engine",
     "FittingEngine",
+    "Question",
     "RecordedEndpoint",
     "TransformersEngine",
+    "WitnessEngine",
     "check_agreement",
     "connect_endpoint",
     "measuring",
+    "random_states_kept",
 ]

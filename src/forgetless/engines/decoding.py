@@ -7,7 +7,7 @@ those of `model.generate`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -65,6 +65,7 @@ def continue_batch(
     stops: Collection[int],
     pad_id: int,
     choose: TokenChooser,
+    finished: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[Continuation]:
     """Continues each prompt until a stop token, or until `room[i]` tokens are written.
 
@@ -75,6 +76,7 @@ def continue_batch(
         stops: Tokens that end a row.
         pad_id: Fills prompts up.
         choose: Picks the next tokens.
+        finished: Looks at what a row has written, and says whether that is enough.
     """
     written: list[list[int]] = [[] for _ in prompts]
     ended: list[int | None] = [None] * len(prompts)
@@ -89,7 +91,7 @@ def continue_batch(
                 ended[row] = token
                 continue
             written[row].append(token)
-            if len(written[row]) < room[row]:
+            if len(written[row]) < room[row] and not (finished and finished(written[row])):
                 going.append(slot)
         if not going:
             return [Continuation(ids, stop) for ids, stop in zip(written, ended, strict=True)]

@@ -38,6 +38,7 @@ from .handshake import ServedModel, find_likelihood_form, heeds_thinking_switch,
 from .messages import as_fields
 from .prompts import whole_prompts
 from .server import Request, Server
+from .stops import cut_at
 
 T = TypeVar("T")
 
@@ -153,6 +154,7 @@ class EndpointEngine:
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
         """The model's answer to each conversation, without the stop token; thoughts are marked alike for all models.
@@ -165,6 +167,7 @@ class EndpointEngine:
             temperature: 0 for the likeliest token each time.
             top_p: Share of the probability to draw from.
             seed: Decides the seeds of the answers.
+            stop_texts: An answer is cut before the first of them.
             progress: Told of answers done.
 
         Raises:
@@ -179,9 +182,10 @@ class EndpointEngine:
             if any(thinking_mode(messages) is not None for messages in prompts):
                 self._require_thinking_switch()
             fields = [as_fields(messages, self._arguments) for messages in prompts]
-            return [w.text for w in self._answers(fields, draw, progress)]
+            return [cut_at(w.text, stop_texts) for w in self._answers(fields, draw, progress)]
         asked = self._format.prompts(prompts)
-        return self._marked(asked, self._answers([prompt.ids for prompt in asked], draw, progress))
+        answers = self._marked(asked, self._answers([prompt.ids for prompt in asked], draw, progress))
+        return [cut_at(answer, stop_texts) for answer in answers]
 
     def continue_texts(
         self,

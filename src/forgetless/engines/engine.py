@@ -52,11 +52,13 @@ class Engine(Protocol):
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
         """The model's answer to each conversation, in order; greedy at temperature 0, else sampled from `seed`.
 
-        Thoughts stand before an answer as `forgetless.thoughts` writes them.
+        Thoughts stand before an answer as `forgetless.thoughts` writes them. An answer goes no further than the first
+        of `stop_texts`, which does not belong to it.
         """
         ...
 

@@ -34,6 +34,7 @@ class FittingEngine:
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty answers.

@@ -22,6 +22,7 @@ from .engine import AnswerLikelihood
 from .likelihood import Continued, batch_likelihoods, likelihood_batches
 from .measuring import measuring
 from .prompts import whole_prompts
+from .stops import StopTexts, cut_at
 
 _REVISION = 1
 """Raised whenever the way answers are made changes, so that no stored score of the old way is taken for a new one."""
@@ -85,6 +86,12 @@ class TransformersEngine:
             *(of_thoughts if any(of_thoughts) else []),
         )
 
+    def in_smaller_batches(self) -> TransformersEngine:
+        """The same model, asked in batches of half the tokens: what only the shape of a batch changes shows there."""
+        return TransformersEngine(
+            self._outer, self._format, model_hash=self._model_hash, batch_tokens=max(1, self._batch_tokens // 2)
+        )
+
     @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer of this model."""
@@ -98,6 +105,7 @@ class TransformersEngine:
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
         """The model's answer to each conversation, without the stop token; thoughts are marked alike for all models.
@@ -108,6 +116,7 @@ class TransformersEngine:
             temperature: 0 for the likeliest token each time.
             top_p: Share of the probability to draw from.
             seed: Decides all draws of this call.
+            stop_texts: An answer is cut before the first of them.
             progress: Told of answers done.
 
         Raises:
@@ -115,8 +124,12 @@ class TransformersEngine:
         """
         asked = self.encode_prompts(prompts)
         choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
-        found = self._continue([prompt.ids for prompt in asked], max_new_tokens, self._stops, choose, progress)
-        return self._format.decode_answers(asked, [continuation.ids for continuation in found])
+        # A text that stands in the thoughts ends nothing, and thoughts are told from the answer at its end only.
+        early = StopTexts(stop_texts, self._format.decode) if stop_texts and not self._format.marks_thoughts else None
+        ids = [prompt.ids for prompt in asked]
+        found = self._continue(ids, max_new_tokens, self._stops, choose, progress, early)
+        answers = self._format.decode_answers(asked, [continuation.ids for continuation in found])
+        return [cut_at(answer, stop_texts) for answer in answers] if stop_texts else answers
 
     def continue_texts(
         self,
@@ -232,6 +245,7 @@ class TransformersEngine:
         stops: Collection[int],
         choose: TokenChooser,
         progress: Progress | None,
+        finished: StopTexts | None = None,
     ) -> list[Continuation]:
         window = self._window or max(map(len, prompts), default=0) + max_new_tokens
         room = [min(max_new_tokens, window - len(prompt)) for prompt in prompts]
@@ -248,6 +262,7 @@ class TransformersEngine:
                     stops=stops,
                     pad_id=self._format.pad_id,
                     choose=choose,
+                    finished=finished,
                 )
                 for i, continuation in zip(batch, found, strict=True):
                     results[i] = continuation

@@ -6,8 +6,10 @@ from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
+from forgetless.guard.ledger import level_of_look, next_look
 from forgetless.guard.margins import JudgedPart, judged_part
-from forgetless.guard.trial import Trial, try_set
+from forgetless.guard.noise import first_items, in_other_batches, measure_noises
+from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
 
 __all__ = [
@@ -24,9 +26,14 @@ __all__ = [
     "block_items",
     "capabilities_of",
     "draw_test_items",
+    "first_items",
     "fresh_seeds",
+    "in_other_batches",
     "judged_part",
+    "level_of_look",
+    "measure_noises",
+    "next_look",
     "rehearse",
     "set_exam",
-    "try_set",
+    "try_sample",
 ]

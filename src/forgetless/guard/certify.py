@@ -4,12 +4,15 @@ Everything is frozen when this room is entered: the checkpoint is chosen, saved 
 fresh items, seeded by a hash of the frozen models) is then measured for the base and the tuned model, and candidates
 θ(a) = base + a·(tuned − base) are tested from the smallest a outward, stopping at the first failure (rule 16). The
 base itself, a = 0, is certified by construction.
+
+Rule 17. In a strict recipe this look spends its share of α alone, and of what failed it tells nothing but that.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
@@ -17,16 +20,17 @@ from forgetless.guard.compare import Comparer, Items, draw_test_items, fresh_see
 from forgetless.guard.exam import Exam
 from forgetless.guard.examples import Example, pick_examples
 from forgetless.guard.frozen import Frozen
-from forgetless.guard.ledger import record_look
+from forgetless.guard.ledger import level_of_look, part_hash, record_look
 from forgetless.guard.watch import Choice
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
-from forgetless.records import Certificate, Item, PathStep, ScoreSheet, Verdict, to_json
-from forgetless.rundir import RunFolder, ScoreStore, content_hash
-from forgetless.tasks import Task, measure
-from forgetless.verdicts import SequentialJudge, certified_position, passes, walk_outward
+from forgetless.records import Certificate, Item, ItemResult, PathStep, ScoreSheet, Verdict, to_json
+from forgetless.rundir import RunFolder, ScoreStore
+from forgetless.tasks import Task, against, measure
+from forgetless.verdicts import SequentialJudge, certified_position, passes, settle_together, walk_outward
 
 _BLOCKS = 12
+_SEALED = "not certified; a strict look tells no more of what failed"
 
 
 class Certifier:
@@ -40,6 +44,7 @@ class Certifier:
         discordance: Mean squared differences on the dev part by capability, which size the informed bets.
         seed: Fixes the order of fixed items; the seed of fresh ones depends on the models as well.
         recipe_hash: Enters the seed of fresh items.
+        noises: How far the base may differ from itself, where measured (rule 6).
         progress: Told how far the measurements have come.
     """
 
@@ -53,6 +58,7 @@ class Certifier:
         discordance: Mapping[str, float],
         seed: int,
         recipe_hash: str,
+        noises: Mapping[str, float] = MappingProxyType({}),
         progress: Progresses = unwatched,
     ) -> None:
         self.exam = exam
@@ -62,14 +68,17 @@ class Certifier:
         self.discordance = discordance
         self.seed = seed
         self.recipe_hash = recipe_hash
+        self.noises = noises
         self.progress = progress
+        self.alpha = settings.alpha
 
     def certify(self, frozen: Frozen, choice: Choice) -> Certificate:
         """Measure, judge, walk the path, save what passed, and say what is shown."""
         items = self._draw(frozen)
         looks = self._record_looks(frozen)
+        self.alpha = level_of_look(self.settings, looks)
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
-        verdicts = comparer.judge(self.exam.capabilities, items, self.discordance)
+        verdicts = comparer.judge(self.exam.capabilities, items, discordance=self.discordance, noises=self.noises)
         steps = tuple(self._walk(frozen, items, verdicts))
         dev = self._dev_domain()
         base_dev_score = self._base(frozen.base_engine(), self.exam.domain, dev).mean
@@ -78,7 +87,7 @@ class Certifier:
             model_hash=frozen.tuned.hash,
             base_hash=frozen.base.hash,
             certified=any(step.passed and step.a == 1.0 for step in steps),
-            alpha=self.settings.alpha,
+            alpha=self.alpha,
             looks=looks,
             chosen_step=choice.step,
             chosen_by=choice.reason,
@@ -89,34 +98,30 @@ class Certifier:
             certified_verdicts=next((step.verdicts for step in steps if step.a == certified), ()),
             missing=tuple(_missing(verdicts, steps)),
             item_seeds=self._seeds(frozen),
+            strict=self.settings.strict,
         )
-        return self._save_certified(frozen, certificate, items["domain"])
+        certificate = self._save_certified(frozen, certificate, items["domain"])
+        return sealed(certificate) if self._is_sealed(certificate.certified) else certificate
 
-    def examples(self, frozen: Frozen) -> list[Example]:
-        """Answers before and after, for the domain and every capability that gives text."""
+    def examples(self, frozen: Frozen, certificate: Certificate) -> list[Example]:
+        """Answers before and after, for the domain and every capability that gives text; none where they are sealed."""
+        if self._is_sealed(certificate.certified):
+            return []
         items = self._draw(frozen)
         base, tuned = frozen.base_engine(), frozen.tuned_engine()
-        return [
-            example
-            for name, task in self.exam.tasks.items()
-            for example in pick_examples(
-                name,
-                items[name],
-                self._base(base, task, items[name]).results,
-                self._tuned(tuned, task, items[name]).results,
-            )
-        ]
+        found: list[Example] = []
+        for name, task in self.exam.tasks.items():
+            before = self._base(base, task, items[name])
+            after = self._tuned(tuned, task, items[name], before)
+            found += pick_examples(name, items[name], before.results, after.results)
+        return found
 
     def _record_looks(self, frozen: Frozen) -> int:
         """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""
-        parts = [task.items("test") for task in self.exam.tasks.values() if not task.fresh]
         looks = [
-            record_look(
-                base_hash=frozen.base.hash,
-                model_hash=frozen.tuned.hash,
-                test_hash=content_hash(sorted(item.id for item in part)),
-            )
-            for part in parts
+            record_look(base_hash=frozen.base.hash, model_hash=frozen.tuned.hash, test_hash=part_hash(task))
+            for task in self.exam.tasks.values()
+            if not task.fresh
         ]
         return max(looks, default=1)
 
@@ -127,50 +132,69 @@ class Certifier:
             return frozen.tuned_engine() if a == 1.0 else frozen.between(a)
 
         def test(a: float) -> tuple[Verdict, ...]:
-            return tuned if a == 1.0 else tuple(self._test_in_turn(frozen.base_engine(), engine(a), order, items, a))
+            return tuned if a == 1.0 else self._test_in_turn(frozen.base_engine(), engine(a), order, items, a)
 
         def domain_dev_score(a: float) -> float | None:
-            return self._tuned(engine(a), self.exam.domain, self._dev_domain()).mean
+            dev = self._dev_domain()
+            before = self._base(frozen.base_engine(), self.exam.domain, dev)
+            return self._tuned(engine(a), self.exam.domain, dev, before).mean
 
         for step in walk_outward(test, positions=self.settings.path, domain_dev_score=domain_dev_score):
-            self.run.append_event("path", **to_json(step))
+            self.run.append_event("path", **to_json(_sealed_step(step) if self._is_sealed(step.passed) else step))
             yield step
 
     def _test_in_turn(
         self, base: Engine, engine: Engine, order: Sequence[Capability], items: Items, a: float
-    ) -> Iterator[Verdict]:
-        """One verdict after another, from the capability most at risk, up to the first that fails."""
+    ) -> tuple[Verdict, ...]:
+        """Verdicts from the capability most at risk up to the first that fails, with Holm over all of them (rule 2)."""
+        judges, asked = [], 0
         for capability in order:
-            verdict = self._test_one(base, engine, capability, items[capability.name], a)
-            yield verdict
+            before = self._base(base, capability.task, items[capability.name]).results
+            judges.append(self._judge_of(capability, items[capability.name], before))
+        for capability, judge in zip(order, judges, strict=True):
+            self._ask(base, engine, capability, items[capability.name], judge, a)
+            asked += 1
+            verdict = judge.finish()
             if verdict.outcome != "absent" and not passes((verdict,)):
-                return
+                break
+        return tuple(settle_together(judges)[:asked])
 
-    def _test_one(
-        self, base: Engine, engine: Engine, capability: Capability, items: Sequence[Item], a: float
-    ) -> Verdict:
+    def _judge_of(self, capability: Capability, items: Sequence[Item], before: Sequence[ItemResult]) -> SequentialJudge:
         groups = {item.group or item.id for item in items}
-        judge = SequentialJudge(
+        return SequentialJudge(
             capability.name,
             margin=capability.margin,
             planned_n=len(groups),
-            alpha=self.settings.alpha,
+            alpha=self.alpha,
             chance=capability.task.chance,
+            noise=self.noises.get(capability.name, 0.0),
             discordance=self.discordance.get(capability.name),
             binary=capability.task.binary and len(groups) == len(items),
             largest_group=_largest_group(items),
+            list_size=capability.list_size(before),
         )
-        before = {r.item_id: r for r in self._base(base, capability.task, items).results}
+
+    def _ask(
+        self,
+        base: Engine,
+        engine: Engine,
+        capability: Capability,
+        items: Sequence[Item],
+        judge: SequentialJudge,
+        a: float,
+    ) -> None:
+        """Block after block, until the judge has decided or the items have run out."""
+        sheet = self._base(base, capability.task, items)
+        before = {r.item_id: r for r in sheet.results}
         told, seen = self.progress(f"a = {a:g}: {capability.name}"), 0
         for block in _blocks(items):
-            after = self._tuned(engine, capability.task, block)
+            after = self._tuned(engine, capability.task, block, sheet)
             judge.update([before[item.id] for item in block], after.results)
             seen += len(block)
             if told:
                 told(seen, len(items))
             if judge.decided:
                 break
-        return judge.finish()
 
     def _save_certified(self, frozen: Frozen, certificate: Certificate, items: Sequence[Item]) -> Certificate:
         """Where the certified candidate is neither base nor tuned model, save it; judge the domain on the files."""
@@ -188,8 +212,11 @@ class Certifier:
         return dataclasses.replace(certificate, certified_hash=engine.model_hash, certified_domain=domain)
 
     def _comparer(self, base: Engine, tuned: Engine, scores: ScoreStore) -> Comparer:
-        return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.settings.alpha,
+        return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.alpha,
                         progress=self.progress)  # fmt: skip
+
+    def _is_sealed(self, passed: bool) -> bool:
+        return self.settings.strict and not passed
 
     def _dev_domain(self) -> tuple[Item, ...]:
         return self.exam.domain.items("dev", limit=self.settings.dev_items, seed=self.seed)
@@ -197,8 +224,8 @@ class Certifier:
     def _base(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
         return measure(engine, task, items, store=self.base_scores)
 
-    def _tuned(self, engine: Engine, task: Task, items: Sequence[Item]) -> ScoreSheet:
-        return measure(engine, task, items, store=self.run.scores)
+    def _tuned(self, engine: Engine, task: Task, items: Sequence[Item], base: ScoreSheet) -> ScoreSheet:
+        return measure(engine, against(task, base), items, store=self.run.scores)
 
     def _draw(self, frozen: Frozen) -> Items:
         return draw_test_items(
@@ -208,6 +235,29 @@ class Certifier:
     def _seeds(self, frozen: Frozen) -> dict[str, int]:
         """Fresh items are drawn from a hash of what is frozen, so nobody can have prepared for them (rule 17)."""
         return fresh_seeds(self.exam.tasks, frozen.base.hash, frozen.tuned.hash, self.recipe_hash)
+
+
+def sealed(certificate: Certificate) -> Certificate:
+    """Rule 17. A failed strict look: what passed on the path stays, and nothing is told of what failed.
+
+    Whoever learnt by how much a model failed could tune the next one to these very items.
+    """
+    hidden = tuple(
+        Verdict(v.capability, "undecided", 0, v.alpha, v.margin, reason=_SEALED, target=v.target)
+        for v in certificate.verdicts
+    )
+    return dataclasses.replace(
+        certificate,
+        verdicts=hidden,
+        domain=Verdict("domain", "not_gained", 0, certificate.alpha, None, reason=_SEALED),
+        certified_domain=certificate.certified_domain if certificate.certified_a > 0.0 else None,
+        path=tuple(step if step.passed else _sealed_step(step) for step in certificate.path),
+        missing=(_SEALED,),
+    )
+
+
+def _sealed_step(step: PathStep) -> PathStep:
+    return PathStep(step.a, step.passed, ())
 
 
 def _largest_group(items: Sequence[Item]) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.progress import Progresses, unwatched
 from forgetless.records import Item, ItemResult, Verdict
 from forgetless.rundir import ScoreStore, content_hash
-from forgetless.tasks import Task, measure
+from forgetless.tasks import Task, against, judgements_in, measure
 from forgetless.verdicts import judge_all, judge_domain
 
 Items = Mapping[str, tuple[Item, ...]]
@@ -45,29 +47,44 @@ class Comparer:
         self.progress = progress
 
     def judge(
-        self, capabilities: Sequence[Capability], items: Items, discordance: Mapping[str, float] | None = None
+        self,
+        capabilities: Sequence[Capability],
+        items: Items,
+        *,
+        discordance: Mapping[str, float] = MappingProxyType({}),
+        noises: Mapping[str, float] = MappingProxyType({}),
     ) -> tuple[Verdict, ...]:
-        """One verdict for each capability, from all of its items."""
+        """One verdict for each capability, from all of its items.
+
+        Args:
+            capabilities: What to judge.
+            items: The items of each.
+            discordance: Mean squared differences on the dev part, where known.
+            noises: How far the base may differ from itself, where measured (rule 6).
+        """
         results = {c.name: self._both(c.task, items[c.name]) for c in capabilities}
+        sizes = {c.name: c.list_size(results[c.name][0]) for c in capabilities}
         verdicts = judge_all(
             results,
             margins={c.name: c.margin for c in capabilities},
             chances={c.name: c.task.chance for c in capabilities},
-            discordances=discordance or {},
+            discordances=discordance,
+            noises=noises,
+            list_sizes={name: size for name, size in sizes.items() if size is not None},
             alpha=self.alpha,
         )
-        return tuple(verdicts)
+        return tuple(replace(v, judgements=judgements_in(results[v.capability][1])) for v in verdicts)
 
     def judge_domain(self, domain: Task, items: Sequence[Item]) -> Verdict:
         """Has the domain gained?"""
-        return judge_domain(*self._both(domain, items), alpha=self.alpha)
+        before, after = self._both(domain, items)
+        return replace(judge_domain(before, after, alpha=self.alpha), judgements=judgements_in(after))
 
     def _both(self, task: Task, items: Sequence[Item]) -> tuple[tuple[ItemResult, ...], tuple[ItemResult, ...]]:
-        before, after = (self.progress(f"{which} model: {task.name}") for which in ("base", "tuned"))
-        return (
-            measure(self.base, task, items, store=self.base_scores, progress=before).results,
-            measure(self.tuned, task, items, store=self.scores, progress=after).results,
-        )
+        told, told_after = (self.progress(f"{which} model: {task.name}") for which in ("base", "tuned"))
+        before = measure(self.base, task, items, store=self.base_scores, progress=told)
+        after = measure(self.tuned, against(task, before), items, store=self.scores, progress=told_after)
+        return before.results, after.results
 
 
 def draw_test_items(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from forgetless.engines import FittingEngine, TransformersEngine
 from forgetless.errors import ModelError, RecipeError, TaskError
 from forgetless.guard.capability import Capability
+from forgetless.guard.ledger import level_of_look
 from forgetless.guard.margins import default_margin_points, judged_part
 from forgetless.recipe import CapabilitySettings, ComparisonRecipe, HeldOutTask, Recipe
 from forgetless.records import Row
-from forgetless.sources import prompt_key
+from forgetless.sources import Rows, as_rows, prompt_key
 from forgetless.tasks import Task, build_task, held_out_split
 
 
@@ -28,7 +29,7 @@ class Exam:
 
     domain: Task
     capabilities: tuple[Capability, ...]
-    domain_rows: tuple[Row, ...]
+    domain_rows: Rows
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -69,16 +70,18 @@ def rehearse(exam: Exam, engine: TransformersEngine, *, seed: int) -> None:
                 ) from None
 
 
-def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Sequence[Row]) -> Exam:
+def set_exam(recipe: Recipe, *, folder: Path, domain_rows: Iterable[Row]) -> Exam:
     """Build every task of a recipe.
 
     Raises:
         RecipeError: There is nothing to keep.
         UserError: A task's files or settings are at fault.
     """
-    rows, task = tuple(domain_rows), recipe.domain.task
+    rows, task = as_rows(domain_rows), recipe.domain.task
     return Exam(
-        domain=build_task("domain", task, folder=folder, seed=recipe.seed, domain_rows=rows),
+        domain=build_task(
+            "domain", task, folder=folder, seed=recipe.seed, domain_rows=rows, endpoints=recipe.endpoints
+        ),
         capabilities=capabilities_of(recipe, folder=folder, domain_rows=rows),
         domain_rows=held_out_split(rows, task)[0] if isinstance(task, HeldOutTask) else rows,
     )
@@ -103,11 +106,20 @@ def capabilities_of(
 
     def build(name: str, settings: CapabilitySettings) -> Capability:
         given = None if settings.margin_points is None else settings.margin_points / 100
-        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given)
-        return Capability(name, task, smallest_margin(name, task) if given is None else given)
+        task = build_task(name, settings.task, folder=folder, seed=recipe.seed, domain_rows=domain_rows, margin=given,
+                          endpoints=recipe.endpoints)  # fmt: skip
+        if settings.target == "list" and task.fresh:
+            raise TaskError(
+                field=f"keep.{name}.target",
+                value="list",
+                rule="is about fixed items, and this task draws others every time",
+                way_out="leave `target` out, or give the task files of its own",
+            )
+        return Capability(name, task, smallest_margin(name, task) if given is None else given, settings.target)
 
     def smallest_margin(name: str, task: Task) -> float:
         part = judged_part(task, limit=recipe.evaluation.test_items)
-        return default_margin_points(name, part, alpha=recipe.evaluation.alpha, capabilities=len(recipe.keep)) / 100
+        alpha = level_of_look(recipe.evaluation, 1)
+        return default_margin_points(name, part, alpha=alpha, capabilities=len(recipe.keep)) / 100
 
     return tuple(build(name, settings) for name, settings in recipe.keep.items())

@@ -39,13 +39,17 @@ def pick_examples(
             capability=capability,
             prompt=prompts[b.item_id].messages[-1].content,
             target=prompts[b.item_id].target,
-            before=b.output,
-            after=t.output,
+            before=_shown(b),
+            after=_shown(t),
             before_score=b.score,
             after_score=t.score,
         )
         for b, t in both[:count]
     ]
+
+
+def _shown(result: ItemResult) -> str:
+    return f"{result.output}\n[{result.note}]" if result.note else result.output
 
 
 def _moved(before: ItemResult, after: ItemResult) -> float:

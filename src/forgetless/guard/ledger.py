@@ -7,12 +7,38 @@ one append-only file; a look is written down before it is taken, so a killed run
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from forgetless.rundir import cache_folder, disk_errors
+from forgetless.recipe import EvaluationSettings
+from forgetless.rundir import cache_folder, content_hash, disk_errors
+from forgetless.tasks import Task
+from forgetless.verdicts import alpha_of_look
+
+
+def level_of_look(settings: EvaluationSettings, look: int) -> float:
+    """Rule 17. The one-sided level of look r = 1, 2, …: α, or what a strict recipe lets this look spend of it."""
+    return alpha_of_look(settings.alpha, look) if settings.strict else settings.alpha
+
+
+def part_hash(task: Task) -> str:
+    """Names the test part of a fixed task by its items, whatever their order and the task's name."""
+    return content_hash(sorted(item.id for item in task.items("test")))
+
+
+def next_look(tasks: Iterable[Task], *, base_hash: str) -> int:
+    """The number of the next look at the test parts of the fixed tasks, if another model takes it; nothing is written.
+
+    Raises:
+        RunFolderError: The cache folder cannot be read.
+    """
+    path = cache_folder() / "ledger.jsonl"
+    with disk_errors(path):
+        taken = [(look["base"], look["test"]) for look in _looks(path)]
+    counts = [taken.count((base_hash, part_hash(task))) for task in tasks if not task.fresh]
+    return max(counts, default=0) + 1
 
 
 def record_look(*, base_hash: str, model_hash: str, test_hash: str) -> int:

@@ -1,4 +1,4 @@
-"""Can a model do what a ready set asks? A few items, before anything is trained on or kept."""
+"""Can a model do what a task asks? A few items, before anything is trained on or kept."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forgetless.engines import Engine
+from forgetless.errors import TaskError
 from forgetless.progress import Progress
-from forgetless.recipe import ReadyName, ready_margin
 from forgetless.records import ItemResult
-from forgetless.tasks import SETS
+from forgetless.tasks import Sample
 from forgetless.verdicts import judge
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How a model does on some items of a ready set.
+    """How a model does on some items of a task.
 
     `score` is the mean over the items that have one, and `subjects` the means by kind of item; `chance` is what an
     answerer that knows nothing gets. `present` says whether the model is shown to lie above chance by more than
-    `margin`, as rule 12b asks of a base: if not, the set's verdict would be *absent*.
+    `margin`, as rule 12b asks of a base: if not, the verdict would be *absent*. `results` are those of the single
+    items, in their order.
     """
 
-    name: ReadyName
+    name: str
     n: int
     score: float | None
     chance: float
     margin: float
     present: bool
     subjects: dict[str, float]
+    results: tuple[ItemResult, ...]
 
     @property
     def said(self) -> str:
@@ -40,32 +42,38 @@ class Trial:
         return "this base cannot do this; nothing to keep"
 
 
-def try_set(engine: Engine, name: ReadyName, *, n: int, seed: int, progress: Progress | None = None) -> Trial:
-    """Measure a model on `n` items of a ready set, drawn from `seed`.
+def try_sample(engine: Engine, sample: Sample, *, progress: Progress | None = None) -> Trial:
+    """Measure a model on some items.
 
     Raises:
-        TaskError: The set cannot be asked without a domain.
-        ModelError: The model cannot answer its items.
+        TaskError: The items cannot be scored without a domain.
+        ModelError: The model cannot answer them.
     """
-    found = SETS[name]
-    results = found.scorer((), name).score(engine, found.sample(name, n=n, seed=seed), progress)
-    margin = ready_margin(name) / 100
+    if sample.scorer is None:
+        raise TaskError(
+            field="NAME",
+            value=sample.name,
+            rule="asks whether the domain's template leaks, and there is no domain here to take a template from",
+            way_out="name it in a whole recipe with `sources`, or leave it out",
+        )
+    results = sample.scorer.score(engine, sample.items, progress)
     # Compared with itself a model has lost nothing, so the verdict speaks of its ability alone.
-    verdict = judge(results, results, capability=name, margin=margin, chance=found.chance)
+    verdict = judge(results, results, capability=sample.name, margin=sample.margin, chance=sample.chance)
     return Trial(
-        name=name,
+        name=sample.name,
         n=len(results),
         score=verdict.base_score,
-        chance=found.chance,
-        margin=margin,
+        chance=sample.chance,
+        margin=sample.margin,
         present=verdict.n > 1 and verdict.outcome != "absent",
         subjects=_by_subject(results),
+        results=tuple(results),
     )
 
 
 def _by_subject(results: Sequence[ItemResult]) -> dict[str, float]:
     scores: dict[str, list[float]] = {}
     for result in results:
-        if result.score is not None:
+        if result.score is not None and result.subject:
             scores.setdefault(result.subject, []).append(result.score)
     return {subject: sum(found) / len(found) for subject, found in sorted(scores.items())}

@@ -7,8 +7,9 @@ picks a checkpoint; it certifies nothing, so its numbers may be looked at as oft
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from forgetless.engines import Engine
@@ -18,7 +19,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import CapabilityScore, Evaluation, Item, ItemResult, Verdict, from_json, to_json
 from forgetless.rundir import RunFolder, ScoreStore
-from forgetless.tasks import Task, measure
+from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import AlarmReading, FixedListAlarm, FreshItemsAlarm, judge_all, judge_domain, pair
 
 
@@ -41,6 +42,7 @@ class Guard:
         base_scores: Where the base's score sheets are kept between runs.
         planned_evaluations: How many looks the run will take; the alarms share one error budget over them.
         seed: Seeds the order of fixed items and the draw of fresh ones.
+        noises: How far the base may differ from itself, where measured (rule 6).
         progress: Told how far a look has come.
     """
 
@@ -54,8 +56,10 @@ class Guard:
         base_scores: ScoreStore,
         planned_evaluations: int,
         seed: int,
+        noises: Mapping[str, float] = MappingProxyType({}),
         progress: Progresses = unwatched,
     ) -> None:
+        self.noises = noises
         self.exam = exam
         self.base = base
         self.settings = settings
@@ -78,6 +82,7 @@ class Guard:
             results,
             margins={c.name: c.margin for c in self.exam.capabilities},
             chances={c.name: c.task.chance for c in self.exam.capabilities},
+            noises=self.noises,
             alpha=self.settings.alpha,
         )
         readings = self.alarms.update(step, results)
@@ -124,7 +129,7 @@ class Guard:
         items = self._items(task, step)
         told = self.progress(f"look at step {step}: {task.name}")
         base = measure(self.base, task, items, store=self.base_scores, progress=told)
-        tuned = measure(engine, task, items, store=self.run.scores, progress=told)
+        tuned = measure(engine, against(task, base), items, store=self.run.scores, progress=told)
         return base.results, tuned.results
 
     def _items(self, task: Task, step: int) -> tuple[Item, ...]:

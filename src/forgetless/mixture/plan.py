@@ -84,7 +84,8 @@ def realised_shares(plan: MixturePlan, stream: MixtureStream) -> tuple[MixtureSh
 
 def _tokens_per_batch(specs: Sequence[StreamSpec], training: TrainingSettings) -> float:
     """Tokens that a batch holds, as packed in a sample of batches; the seed of the sample is of no account."""
-    stream = MixtureStream(specs, seed=0, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows)
+    rehearsed = [spec.rehearsed() for spec in specs]
+    stream = MixtureStream(rehearsed, seed=0, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows)
     batches = documents = 0
     while batches < _SAMPLE_BATCHES and documents < _SAMPLE_DOCUMENTS:
         documents += sum(len(packed) for packed in stream.next_batch())
@@ -97,7 +98,7 @@ def _expected(spec: StreamSpec, total: float) -> MixtureShare:
     return MixtureShare(
         source=spec.name,
         kind=spec.kind,
-        rows=len(spec.lengths),
+        rows=len(spec.documents),
         asked=spec.share,
         realised=None,
         tokens=round(tokens),
@@ -116,11 +117,11 @@ def _repeated_too_often(
         # total(r) = total · d / (d + share − r).
         domain_total = total * domain_share
         largest = allowed * (domain_share + spec.share) / (domain_total + allowed)
-    rows = math.ceil(len(spec.lengths) * share.passes / cap)
+    rows = math.ceil(len(spec.documents) * share.passes / cap)
     field = "replay.share" if spec.kind == "replay" else f"sources.{spec.name}.share"
     return RecipeError(
         field=field,
-        value=f"{spec.share:g} of {round(total):,} tokens, from {len(spec.lengths):,} rows of {spec.tokens:,} tokens",
+        value=f"{spec.share:g} of {round(total):,} tokens, from {len(spec.documents):,} rows of {spec.tokens:,} tokens",
         rule=f"each row would be used {share.passes:.1f} times, more than `mixture.repetition_cap: {cap}`",
         way_out=f"lower the share to at most {_rounded_down(largest)} (and raise that of the domain), "
         f"give about {rows:,} rows, or shorten the run",

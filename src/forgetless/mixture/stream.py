@@ -1,17 +1,19 @@
 """Several streams of documents in, batches of packed bins out, in the shares that were asked for.
 
 The next document comes from the stream whose tokens lag furthest behind its share, so shares hold in tokens whatever
-the lengths of the documents are, and a new set of shares holds from the next batch: nothing is drawn ahead. All of it
-is a function of the seed; the state is a few numbers for each stream, and a run that is resumed from it continues
-exactly, even where the shares were changed on the way.
+the lengths of the documents are, and a new set of shares holds from the next batch: nothing is drawn ahead. How long a
+document is has to be known when it is drawn, and not before. All of it is a function of the seed; the state is a few
+numbers for each stream, and a run that is resumed from it continues exactly, even where the shares were changed on the
+way.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,23 +29,60 @@ _WAITING_LIMIT = 32
 _SHARE_TOLERANCE = 1e-6
 
 
+class Documents(Protocol):
+    """The rows of one stream, of which each gives one document, several or none."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def lengths(self, row: int) -> Sequence[int]:
+        """The tokens of each document that a row gives."""
+        ...
+
+
+class KnownLengths:
+    """Rows of one document each, whose lengths are all known."""
+
+    def __init__(self, lengths: npt.NDArray[np.int64]) -> None:
+        self._lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def lengths(self, row: int) -> Sequence[int]:
+        """The length of its one document."""
+        return (int(self._lengths[row]),)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamSpec:
-    """One stream: its share of all tokens, and the length of each of its documents in tokens.
+    """One stream: its share of all tokens, and its documents.
 
-    `fingerprint` stands for the content of the documents, so that a run is never resumed on other data.
+    `lengths` are those of the documents that were measured beforehand, all of them or a sample; `tokens` is what one
+    pass over the stream holds, known up to the standard error `tokens_error`. `fingerprint` stands for the content of
+    the documents, so that a run is never resumed on other data.
     """
 
     name: str
     kind: StreamKind
     share: float
+    documents: Documents
     lengths: npt.NDArray[np.int64]
+    tokens: int
     fingerprint: str
+    tokens_error: int = 0
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of one pass over the stream."""
-        return int(self.lengths.sum())
+    @classmethod
+    def known(
+        cls, name: str, kind: StreamKind, share: float, lengths: npt.NDArray[np.int64], fingerprint: str
+    ) -> StreamSpec:
+        """A stream of which every length is known."""
+        return cls(name, kind, share, KnownLengths(lengths), lengths, int(lengths.sum()), fingerprint)
+
+    def rehearsed(self) -> StreamSpec:
+        """The stream as far as it was measured, to see how it will pack without reading a row."""
+        return dataclasses.replace(self, documents=KnownLengths(self.lengths))
 
 
 class MixtureStream:
@@ -72,9 +111,16 @@ class MixtureStream:
             raise ValueError(f"stream names are not unique: {[spec.name for spec in specs]}")
         self._shares = self._checked({spec.name: spec.share for spec in self.specs})
         self._orders = [
-            DocumentOrder(len(spec.lengths), seed=seed, name=spec.name, waiting_limit=_WAITING_LIMIT)
+            DocumentOrder(
+                len(spec.documents),
+                lambda row, documents=spec.documents: len(documents.lengths(row)),  # type: ignore[misc]
+                seed=seed,
+                name=spec.name,
+                waiting_limit=_WAITING_LIMIT,
+            )
             for spec in self.specs
         ]
+        # Of those that were measured: where it is not the least of all, a gap at the end of a batch stays open.
         self._shortest = [int(spec.lengths.min()) for spec in self.specs]
         self._owed = [0.0] * len(self.specs)
         self._tokens = [0] * len(self.specs)
@@ -97,7 +143,7 @@ class MixtureStream:
             if document is None:
                 del offers[stream]
                 continue
-            length = int(self.specs[stream].lengths[document])
+            length = self._length(stream, document)
             target = next((index for index, space in enumerate(room) if space >= length), None)
             if target is not None:
                 bins[target].append((stream, document))
@@ -139,6 +185,10 @@ class MixtureStream:
         """How often each stream has been gone through so far, counted in tokens."""
         return {spec.name: tokens / spec.tokens for spec, tokens in zip(self.specs, self._tokens, strict=True)}
 
+    def left_out(self) -> dict[str, int]:
+        """How many rows of each stream were drawn so far and gave no document."""
+        return {name: order.left_out for name, order in zip(self._index, self._orders, strict=True)}
+
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, as small JSON data."""
         streams = {
@@ -173,6 +223,11 @@ class MixtureStream:
             self._tokens[index] = int(saved["tokens"])
             self._orders[index].restore(saved)
 
+    def _length(self, stream: int, document: int) -> int:
+        documents = self.specs[stream].documents
+        number, row = divmod(document, len(documents))
+        return documents.lengths(row)[number]
+
     def _furthest_behind(self, offers: Mapping[int, Iterator[int]]) -> int | None:
         """The stream to draw from, or `None` if this batch is done."""
         # A stream of short documents may fill the gaps that long ones leave, but only up to its own part of one batch
@@ -198,7 +253,7 @@ class MixtureStream:
 
 
 def _check_lengths(spec: StreamSpec, bin_tokens: int) -> None:
-    if not len(spec.lengths):
+    if not len(spec.documents):
         raise DataError(
             field=f"sources.{spec.name}",
             value="0 documents",
@@ -221,6 +276,7 @@ def _fingerprint(specs: Sequence[StreamSpec], seed: int, bin_tokens: int, bins_p
             spec.kind,
             spec.share,
             spec.fingerprint,
+            len(spec.documents),
             hashlib.blake2b(spec.lengths.astype("<i8").tobytes()).hexdigest(),
         )
         for spec in specs

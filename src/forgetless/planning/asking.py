@@ -87,12 +87,19 @@ class ListeningEngine:
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
         """The engine's answers."""
         started = self.clock()
         texts = self._engine.generate(
-            prompts, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress
+            prompts,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            stop_texts=stop_texts,
+            progress=progress,
         )
         if prompts:
             self.calls.append(Heard(prompts, texts, max_new_tokens, self.clock() - started))

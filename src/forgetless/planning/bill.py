@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forgetless.guard import block_items
+from forgetless.guard import block_items, first_items, in_other_batches
 from forgetless.planning.answering import passes_for
 from forgetless.planning.measured import Measured, batch_shape
 from forgetless.planning.nouns import Cadence, Cost
@@ -76,6 +76,7 @@ def bill(prices: Prices, replay: ReplayState | None, cadence: Cadence, *, steps:
     """Every line of the bill, in the order of the work."""
     return (
         *_replay(prices, replay),
+        _noise(prices, cadence),
         _training(prices, cadence, steps),
         _looks(prices, cadence),
         _base(prices, "dev", cadence.dev_items),
@@ -95,6 +96,24 @@ def _replay(prices: Prices, state: ReplayState | None) -> Iterator[Cost]:
                                    law=prices.measured.law, shape=prices.shape)  # fmt: skip
     elsewhere = settings.endpoint is not None
     yield Cost("replay", 0.0 if elsewhere else seconds, written, elsewhere=elsewhere)
+
+
+def _noise(prices: Prices, cadence: Cadence) -> Cost:
+    """The base once more on the first dev items of every capability, in other batches; both times on fresh ones.
+
+    What a fixed task costs in the looks' own batches counts among the base's dev items.
+    """
+    seconds, written, known = 0.0, 0, []
+    engine = prices.ground.engine.in_smaller_batches()
+    for capability in prices.ground.exam.capabilities:
+        items = first_items(capability.task, dev_items=cadence.dev_items, seed=prices.recipe.seed)
+        again, _ = in_other_batches(items)
+        known.append(is_measured(engine, capability.task, again, store=shared_scores()))
+        if not known[-1]:
+            cost = prices.asking(capability.name, len(items))
+            times = 2 if capability.task.fresh else 1
+            seconds, written = seconds + times * cost[0], written + times * cost[1]
+    return Cost("noise", seconds, written, kept=all(known))
 
 
 def _training(prices: Prices, cadence: Cadence, steps: int) -> Cost:

@@ -12,21 +12,22 @@ from forgetless.verdicts import certifiable_margin, detectable_drop, floor_items
 _BETTING_COST = 2
 
 
-def plan_capabilities(recipe: Recipe, exam: Exam, *, dev_items: int) -> tuple[CapabilityPlan, ...]:
+def plan_capabilities(recipe: Recipe, exam: Exam, *, dev_items: int, alpha: float) -> tuple[CapabilityPlan, ...]:
     """A line for every capability.
 
     Args:
-        recipe: Level, sizes, and which margins the user wrote.
+        recipe: Sizes, and which margins the user wrote.
         exam: The capabilities.
         dev_items: The most dev items of a look.
+        alpha: The one-sided level of the look that is planned.
     """
-    return tuple(_capability(recipe, c, len(exam.capabilities), dev_items) for c in exam.capabilities)
+    return tuple(_capability(recipe, c, len(exam.capabilities), dev_items, alpha) for c in exam.capabilities)
 
 
-def plan_domain(recipe: Recipe, exam: Exam, *, dev_items: int) -> DomainPlan:
+def plan_domain(recipe: Recipe, exam: Exam, *, dev_items: int, alpha: float) -> DomainPlan:
     """The domain's items, and the gain that they can show: the test is that of a drop, turned round."""
     part = judged_part(exam.domain, limit=recipe.evaluation.test_items)
-    gain = detectable_drop(part.units, part.discordance, recipe.evaluation.alpha, exact=part.exact)
+    gain = detectable_drop(part.units, part.discordance, alpha, exact=part.exact)
     return DomainPlan(min(dev_items, exam.domain.size("dev")), part.items, gain)
 
 
@@ -51,6 +52,8 @@ def warnings_about(capabilities: Sequence[CapabilityPlan], *, alpha: float) -> I
 
 def _warning(c: CapabilityPlan, *, alpha: float, together: int) -> str | None:
     margin, floor = points(c.margin), floor_items(c.margin, alpha)
+    if c.certifiable_together == 0.0:
+        return None
     if c.units < floor:
         return (
             f"{c.units:,} test items can never certify a margin of {margin}, which needs at least {floor:,}; the "
@@ -77,10 +80,26 @@ def _said_once(messages: Iterable[tuple[str, str]]) -> Iterator[str]:
     return (f"{', '.join(about)}: {message}" for message, about in names.items())
 
 
-def _capability(recipe: Recipe, capability: Capability, together: int, dev_items: int) -> CapabilityPlan:
-    alpha, task = recipe.evaluation.alpha, capability.task
+def _capability(recipe: Recipe, capability: Capability, together: int, dev_items: int, alpha: float) -> CapabilityPlan:
+    task = capability.task
     part = judged_part(task, limit=recipe.evaluation.test_items)
     units, discordance, exact = part.units, part.discordance, part.exact
+    if capability.target == "list" and part.items == task.size("test"):
+        return CapabilityPlan(
+            capability=capability.name,
+            fresh=False,
+            dev_items=min(dev_items, task.size("dev")),
+            test_items=part.items,
+            units=units,
+            discordance=discordance,
+            margin=capability.margin,
+            margin_given=True,
+            detectable_drop=capability.margin,
+            certifiable_margin=0.0,
+            certifiable_together=0.0,
+            aim=capability.margin,
+            target="list",
+        )
     return CapabilityPlan(
         capability=capability.name,
         fresh=task.fresh,
@@ -100,4 +119,5 @@ def _capability(recipe: Recipe, capability: Capability, together: int, dev_items
             alpha,
             jointly=together,
         ),
+        target=capability.target,
     )

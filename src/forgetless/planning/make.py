@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from forgetless.guard import Exam
+from forgetless.guard import Exam, level_of_look, next_look
 from forgetless.planning.bill import Prices, bill
 from forgetless.planning.cadence import choose_cadence
 from forgetless.planning.capabilities import chosen_margins, plan_capabilities, plan_domain, warnings_about
@@ -30,6 +30,7 @@ from forgetless.recipe import Recipe
 from forgetless.stages import Ground, lay_ground, replay_call
 from forgetless.synthesis import ReplayState, replay_state
 from forgetless.tasks import FixedTask
+from forgetless.training import Blend
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
 
@@ -83,7 +84,9 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
     )
     disk = disk_room(recipe, ground, looks=cadence.looks, output=output)
     check_disk(disk, output)
-    capabilities = plan_capabilities(recipe, ground.exam, dev_items=cadence.dev_items)
+    look = next_look(ground.exam.tasks.values(), base_hash=ground.base.hash)
+    alpha = level_of_look(recipe.evaluation, look)
+    capabilities = plan_capabilities(recipe, ground.exam, dev_items=cadence.dev_items, alpha=alpha)
     costs = bill(prices, replay, cadence, steps=steps)
     return Plan(
         name=recipe.name,
@@ -91,11 +94,11 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         steps=steps,
         tokens=blended.plan.tokens,
         tokens_per_step=blended.plan.tokens_per_step,
-        alpha=recipe.evaluation.alpha,
+        alpha=alpha,
         budget_percent=recipe.evaluation.budget_percent,
         sources=plan_sources(recipe, ground, blended, replay, measured.replay),
         capabilities=capabilities,
-        domain=plan_domain(recipe, ground.exam, dev_items=cadence.dev_items),
+        domain=plan_domain(recipe, ground.exam, dev_items=cadence.dev_items, alpha=alpha),
         cadence=cadence,
         bill=costs,
         seconds=sum(cost.seconds for cost in costs),
@@ -103,8 +106,12 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         disk=disk,
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
-        notes=tuple(notes_of(recipe, ground.exam, capabilities, replay)),
-        warnings=tuple(_warnings(recipe, cadence, capabilities)),
+        notes=(
+            *notes_of(recipe, ground.exam, capabilities, replay),
+            *_sampled(blended),
+            *_strictness(recipe, look, alpha),
+        ),
+        warnings=tuple(_warnings(recipe, cadence, capabilities, alpha)),
     )
 
 
@@ -156,6 +163,9 @@ def notes_of(
     assumed += [f"a mean squared change of {ASSUMED_SPREAD:g} in other scores"] * (ASSUMED_SPREAD in kinds)
     yield f"assumed, for nobody has measured it yet: {' and '.join(assumed)} (a wrong guess costs items, not validity)"
     yield "an upper bound for the certificate: verdicts that are clear early and a walk that stops early cost less"
+    lists = [f"`{c.capability}`" for c in capabilities if c.target == "list"]
+    if lists:
+        yield f"judged on this list of items, and saying nothing of others: {', '.join(lists)}"
     if replay is not None and not replay.complete:
         yield "replay rows are not written yet: their lengths are those of a few that were"
     if recipe.replay is not None and recipe.replay.endpoint is not None:
@@ -165,7 +175,28 @@ def notes_of(
         )
 
 
-def _warnings(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...]) -> Iterator[str]:
+def _sampled(blended: Blend) -> Iterator[str]:
+    for spec in blended.stream.specs:
+        rows = blended.accounts[spec.name].sampled_from
+        if rows is not None:
+            error = 100 * spec.tokens_error / spec.tokens
+            yield (
+                f"`{spec.name}` has {rows:,} rows, and a sample of them was tokenised: about {spec.tokens:,} tokens "
+                f"(standard error {error:.2g} %); steps that follow from epochs are as uncertain"
+            )
+
+
+def _strictness(recipe: Recipe, look: int, alpha: float) -> Iterator[str]:
+    if recipe.evaluation.strict:
+        yield (
+            f"strict: this would be look {look} at these test items, which may spend {alpha:.3g} of the level "
+            f"{recipe.evaluation.alpha:g}; if it fails, nothing is told but that"
+        )
+
+
+def _warnings(
+    recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...], alpha: float
+) -> Iterator[str]:
     if not cadence.within_budget:
         looks = f"{cadence.looks:,} look{'s' * (cadence.looks != 1)}"
         less = ["raise `every_steps`"] * (cadence.looks > 1 and cadence.every_steps_given)
@@ -175,4 +206,4 @@ def _warnings(recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPl
             f"`evaluation.budget_percent: {recipe.evaluation.budget_percent:g}`; "
             f"{', '.join([*less, 'keep fewer abilities'])}, or allow more"
         )
-    yield from warnings_about(capabilities, alpha=recipe.evaluation.alpha)
+    yield from warnings_about(capabilities, alpha=alpha)

@@ -13,6 +13,7 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def _measure(
 
 
 def _blend(recipe: Recipe, ground: Ground, replay: ReplayState | None, sample: ReplaySample | None) -> Blend:
-    rows: tuple[Row, ...] = ()
+    rows: Sequence[Row] = ()
     if recipe.replay is not None and replay is not None:
         format = ground.base.format
         prompts, answers = (sample.as_prompts(format), sample.answers) if sample else ([], ())
@@ -184,7 +185,7 @@ def _key(recipe: Recipe, ground: Ground) -> str:
         del asked[name]
     for capability in asked["keep"].values():
         del capability["margin_points"]
-    rows = {name: content_hash([row.id for row in rows]) for name, rows in ground.rows.items()}
+    rows = {name: rows.fingerprint for name, rows in ground.rows.items()}
     machine = (platform.node(), platform.processor(), os.cpu_count(), torch.get_num_threads())
     device = _device_name(ground.base.model.device)
     return content_hash("speed", _REVISION, ground.base.hash, ground.engine.settings_hash, asked, rows, machine, device)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forgetless.records import StreamKind
+from forgetless.records import StreamKind, Target
 from forgetless.tokens import Account
 
-Work = Literal["replay", "training", "looks", "base_dev", "certificate", "base_test"]
+Work = Literal["replay", "noise", "training", "looks", "base_dev", "certificate", "base_test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SourcePlan:
     Attributes:
         source: Its name, `replay` for the rows that the base answers.
         kind: What its rows are for.
-        rows: Documents to train on.
+        rows: Rows to train on.
         rejected: Records that could not be read as rows.
         duplicates: Rows or prompts that had come before.
         held_out: Rows that measure the domain.
@@ -69,6 +69,7 @@ class CapabilityPlan:
             by itself (rule 19).
         certifiable_together: The same where all capabilities must be kept together.
         aim: What training may lose of it for the certificate still to be likely (rule 15).
+        target: What its verdict is about (rule 11); on a whole list every margin can be told.
     """
 
     capability: str
@@ -83,6 +84,7 @@ class CapabilityPlan:
     certifiable_margin: float
     certifiable_together: float
     aim: float
+    target: Target = "population"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from forgetless.mixture import realised_shares
+from forgetless.mixture import MixtureStream, realised_shares
 from forgetless.planning.nouns import SourcePlan
 from forgetless.planning.replay import ReplaySample
 from forgetless.recipe import Recipe
 from forgetless.records import MixtureShare
 from forgetless.stages import Ground
 from forgetless.synthesis import ReplayState
-from forgetless.training import Blend, fresh_stream
+from forgetless.training import Blend
 
 _MOST_DOCUMENTS = 100_000
 """Documents that are drawn to see what the stream gives; the shares of a longer run are those of its beginning."""
@@ -57,7 +57,9 @@ def plan_sources(
 
 def _drawn(blended: Blend, accumulate: int) -> tuple[MixtureShare, ...]:
     """The shares that the stream gives over the run, or over as much of it as is worth drawing."""
-    stream, batches, documents = fresh_stream(blended.stream), 0, 0
+    real, batches, documents = blended.stream, 0, 0
+    stream = MixtureStream([spec.rehearsed() for spec in real.specs], seed=real.seed, bin_tokens=real.bin_tokens,
+                           bins_per_batch=real.bins_per_batch)  # fmt: skip
     wanted = blended.plan.steps * accumulate
     while batches < wanted and documents < _MOST_DOCUMENTS:
         documents += sum(len(packed) for packed in stream.next_batch())
@@ -78,9 +80,10 @@ def _line(
     cut_percent: float | None = None,
     account: bool = True,
 ) -> SourcePlan:
-    left_out = blended.rejects[share.source]
+    left_out, counted = blended.rejects[share.source], blended.accounts[share.source]
     most = blended.stream.bin_tokens
     longer = sum(reject.tokens is not None and reject.tokens > most for reject in left_out)
+    of_all = counted.sampled_from / (counted.rows + len(left_out)) if counted.sampled_from else 1
     realised = share.realised or 0.0
     of_run = realised * blended.plan.tokens
     return SourcePlan(
@@ -91,12 +94,12 @@ def _line(
         duplicates=duplicates,
         held_out=held_out,
         asked=asked,
-        too_long=too_long + longer,
-        unusable=refused + len(left_out) - longer,
+        too_long=too_long + round(longer * of_all),
+        unusable=refused + round((len(left_out) - longer) * of_all),
         cut_percent=cut_percent,
         asked_share=share.asked,
         realised_share=realised,
         tokens=round(of_run),
         passes=share.passes * of_run / share.tokens if share.tokens else 0.0,
-        account=blended.accounts[share.source] if account else None,
+        account=counted if account else None,
     )

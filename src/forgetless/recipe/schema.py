@@ -396,6 +396,46 @@ class GenerationTask(ItemFiles):
         return self
 
 
+class PythonTask(ItemFiles):
+    """Programs to write: the code in a greedy answer is run with tests, in a sandbox.
+
+    `start` is a template of the program's beginning that the answer may continue, and `tests` a column or template of
+    code that is run after it. `entry_point` is the column that names what is to be written; with it, tests define
+    `check`, which is called with it, as in HumanEval. `timeout_seconds` is computing time. Nothing is run unless
+    `allow_code_execution` says so.
+    """
+
+    type: Literal["python"]
+    tests: str
+    start: str = ""
+    entry_point: str | None = None
+    allow_code_execution: bool = False
+    timeout_seconds: Annotated[Real, Field(gt=0.0, le=600.0)] = 10.0
+    memory_mib: Annotated[Whole, Field(ge=128)] = 1024
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+    @model_validator(mode="after")
+    def _running_code_is_asked_for(self) -> Self:
+        if not self.allow_code_execution:
+            raise ValueError(
+                "`type: python` runs code that a model wrote, in a sandbox; say that you want this by "
+                "`allow_code_execution: true`"
+            )
+        return self
+
+
+class PreferenceTask(ItemFiles):
+    """Which of two greedy answers is better, the tuned model's or the base's, as a judge sees it in both orders.
+
+    `judge` names one of the recipe's `endpoints`.
+    """
+
+    type: Literal["preference"]
+    judge: str
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+    judge_max_new_tokens: Annotated[Whole, Field(ge=1)] = 512
+
+
 class AnswerProbabilityTask(ItemFiles):
     """How likely the reference answer is: 2 to the power of minus its bits per byte, in (0, 1].
 
@@ -457,26 +497,100 @@ class ReadyTask(Settings):
     items: Annotated[Whole, Field(ge=2)] | None = None
 
 
+class LmEvalTask(Settings):
+    """A task, group or tag of lm-evaluation-harness by its name, asked and scored as the harness does it.
+
+    `include_path` is a folder with task files of one's own. `metric` is one of the task's metrics, or
+    `metric,filter`. `num_fewshot` says how many examples the prompt shows; otherwise the task does. Prompts are raw
+    text unless `apply_chat_template` is set; then examples are turns of their own, unless `fewshot_as_multiturn` is
+    false. `max_new_tokens` takes the place of the task's own limit.
+    """
+
+    type: Literal["lm_eval"]
+    name: Annotated[str, Field(min_length=1)]
+    include_path: str | None = None
+    metric: Annotated[str, Field(min_length=1)] | None = None
+    num_fewshot: Annotated[Whole, Field(ge=0)] | None = None
+    apply_chat_template: bool = False
+    fewshot_as_multiturn: bool | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    max_items: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _turns_go_with_a_template(self) -> Self:
+        if self.fewshot_as_multiturn and not self.apply_chat_template:
+            raise ValueError("`fewshot_as_multiturn` is about turns, and needs `apply_chat_template: true`")
+        return self
+
+
+class ReasoningGymTask(Settings):
+    """Fresh items from a generator of reasoning-gym at every evaluation, scored by its own verifier.
+
+    `config` holds settings of the generator. What is scored is the answer inside `<answer>` tags where the model writes
+    them, as a `system` turn may ask it to, and otherwise all that it says after its thoughts.
+    """
+
+    type: Literal["reasoning_gym"]
+    name: Annotated[str, Field(min_length=1)]
+    config: dict[str, Any] = {}
+    system: str | None = None
+    items: Annotated[Whole, Field(ge=2)] = 1000
+    dev_items: Annotated[Whole, Field(ge=2)] | None = None
+    max_new_tokens: Annotated[Whole, Field(ge=1)] = 256
+
+    @field_validator("config")
+    @classmethod
+    def _draws_are_no_setting(cls, config: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"seed", "size"}.intersection(config))
+        if taken:
+            raise ValueError(f"`{taken[0]}` is set by every evaluation, and cannot be set for all")
+        return config
+
+
 TaskSettings = Annotated[
-    ChoiceTask | GenerationTask | AnswerProbabilityTask | TemplateLeakTask | HeldOutTask | ProceduralTask | ReadyTask,
+    ChoiceTask
+    | GenerationTask
+    | PythonTask
+    | PreferenceTask
+    | AnswerProbabilityTask
+    | TemplateLeakTask
+    | HeldOutTask
+    | ProceduralTask
+    | ReadyTask
+    | LmEvalTask
+    | ReasoningGymTask,
     Field(discriminator="type"),
 ]
 
 
-class DomainSettings(Settings):
+class Measured(Settings):
+    """What a task measures. `{lm_eval: mmlu}` is short for `{type: lm_eval, name: mmlu}`; so with `reasoning_gym`."""
+
+    task: TaskSettings
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _short_forms_are_written_out(cls, task: Any) -> Any:
+        if isinstance(task, dict) and "type" not in task and "name" not in task:
+            for kind in ("lm_eval", "reasoning_gym"):
+                if kind in task:
+                    return {"type": kind, "name": task[kind]} | {k: v for k, v in task.items() if k != kind}
+        return task
+
+
+class DomainSettings(Measured):
     """How the domain is measured."""
 
-    task: TaskSettings
 
-
-class CapabilitySettings(Settings):
+class CapabilitySettings(Measured):
     """An ability to keep: a task, and the most that its score may drop, in points (hundredths of the score).
 
-    Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify.
+    Without `margin_points` it is a ready set's own, and otherwise the smallest that the task's items can certify. With
+    `target: list` the verdict is about the test items themselves, and not about the questions that they stand for.
     """
 
-    task: TaskSettings
     margin_points: Annotated[Real, Field(gt=0.0, lt=100.0)] | None = None
+    target: Literal["population", "list"] = "population"
 
     @model_validator(mode="before")
     @classmethod
@@ -486,13 +600,22 @@ class CapabilitySettings(Settings):
             return data | {"margin_points": ready_margin(str(task.get("set")))}
         return data
 
+    @model_validator(mode="after")
+    def _a_list_is_fixed_and_has_a_margin(self) -> Self:
+        if self.target == "list" and isinstance(self.task, ProceduralTask):
+            raise ValueError("`target: list` is about fixed items, and a procedural task draws others every time")
+        if self.target == "list" and self.margin_points is None:
+            raise ValueError("`target: list` needs `margin_points`: a list of any size can tell any margin")
+        return self
+
 
 class EvaluationSettings(Settings):
     """When and how strictly to measure.
 
     The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task. What
     is not given of the two, the plan chooses, so that the looks take at most `budget_percent` of the training time.
-    `path` lists the positions between base and tuned model that the certificate tests outward.
+    `path` lists the positions between base and tuned model that the certificate tests outward. `strict` lets look r at
+    the same test items spend α / (r(r + 1)) and tell nothing of what failed.
     """
 
     alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
@@ -504,6 +627,7 @@ class EvaluationSettings(Settings):
     stop_on_alarm: bool = True
     batch_tokens: Annotated[Whole, Field(ge=64)] = 8192
     path: list[Annotated[Real, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
+    strict: bool = False
 
     @model_validator(mode="after")
     def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:

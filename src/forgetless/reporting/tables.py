@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from forgetless.records import CapabilityScore, MixtureShare, PathStep, Verdict
+from forgetless.records import CapabilityScore, MixtureShare, PathStep, SubjectEstimate, Verdict
 from forgetless.reporting import numbers, wording
 from forgetless.reporting.intervals import IntervalPlot, Measured, Scale, interval_plot, shared_scale, whole_scale
 from forgetless.reporting.phrases import Phrase, Recorded, Said, phrase
@@ -33,8 +33,12 @@ class AbilityRow:
     losses: int | None = None
     gains: int | None = None
     missing: int = 0
+    noise: float = 0.0
+    beyond_guessing: tuple[float, float] | None = None
+    subjects: tuple[SubjectEstimate, ...] = ()
     covered: bool | None = None
     plot: IntervalPlot | None = None
+    judged: Phrase | None = None
 
     @property
     def icon(self) -> str:
@@ -118,9 +122,20 @@ def verdict_row(verdict: Verdict, *, scale: Scale, covered: bool | None = None) 
         losses=verdict.losses,
         gains=verdict.gains,
         missing=verdict.missing,
+        noise=verdict.noise,
+        beyond_guessing=_beyond_guessing(verdict),
+        subjects=verdict.subjects,
         covered=covered,
         plot=interval_plot(verdict, scale),
+        judged=wording.judged(verdict),
     )
+
+
+def _beyond_guessing(verdict: Verdict) -> tuple[float, float] | None:
+    """Losses and gains less those that guessing explains, where something can be guessed."""
+    if verdict.losses_beyond_guessing is None or verdict.gains_beyond_guessing is None:
+        return None
+    return verdict.losses_beyond_guessing, verdict.gains_beyond_guessing
 
 
 def domain_view(view: View) -> DomainView | None:

@@ -111,9 +111,10 @@ def verdict_table(
     for verdict in verdicts:
         cell = None if covered is None else _covered(covered.get(verdict.capability), language)
         _add(table, verdict, verdict.capability, cell, language)
-    unclear = [v for v in verdicts if v.outcome == "undecided"]
-    if unclear:
-        lines = (f"{v.capability}: {say(wording.why(v), language)}" for v in unclear)
+    unclear = [(v, wording.why(v)) for v in verdicts if v.outcome == "undecided"]
+    judged = [(v, said) for v in (*([domain] if domain else []), *verdicts) if (said := wording.judged(v)) is not None]
+    if unclear or judged:
+        lines = (f"{v.capability}: {say(said, language)}" for v, said in (*unclear, *judged))
         table.caption = Text("\n".join(lines))
         table.caption_justify = "left"
     return table

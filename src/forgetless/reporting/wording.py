@@ -51,15 +51,16 @@ def second_line(view: View) -> Phrase | None:
 def outcome(verdict: Verdict) -> Phrase:
     """The word for a verdict's outcome."""
     small_drop = verdict.outcome == "kept" and verdict.measurable
-    return phrase("outcome.kept_small_drop" if small_drop else f"outcome.{verdict.outcome}")
+    word = phrase("outcome.kept_small_drop" if small_drop else f"outcome.{verdict.outcome}")
+    return phrase("outcome.on_list", outcome=word) if verdict.target == "list" else word
 
 
 def why(verdict: Verdict) -> Said:
     """What a verdict means, in one sentence.
 
-    An undecided one is explained in the judge's own words, for only the judge knows what was lacking.
+    An undecided one, and one that is not told, is explained in the judge's own words, for only the judge knows why.
     """
-    if verdict.outcome == "undecided" and verdict.reason:
+    if verdict.reason and (verdict.outcome == "undecided" or verdict.n == 0):
         return Recorded(verdict.reason)
     if verdict.outcome == "absent":
         return phrase("why.absent", margin=numbers.margin(verdict.margin))
@@ -69,6 +70,16 @@ def why(verdict: Verdict) -> Said:
     if verdict.outcome == "gained":
         limits["lower"] = numbers.size(verdict.lower, 2)
     return phrase(_reasoned(verdict), **limits)
+
+
+def judged(verdict: Verdict) -> Phrase | None:
+    """How far the judge agreed with itself; `None` where none compared answers."""
+    found = verdict.judgements
+    if found is None:
+        return None
+    share = numbers.percent(found.disagreement)
+    asked, unreadable = numbers.count(found.asked), numbers.count(found.unreadable)
+    return phrase("verdicts.judged", share=share, asked=asked, unreadable=unreadable)
 
 
 def label(text: str) -> Said:

@@ -19,6 +19,7 @@ from forgetless.errors import RunFolderError
 from forgetless.records import to_json
 
 _CHUNK_BYTES = 1 << 22
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def atomic_write(path: Path, data: str | bytes) -> None:
@@ -70,8 +71,23 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 def content_hash(*parts: object) -> str:
     """A short stable hash (32 hex digits) of parts that are JSON data or records."""
-    text = json.dumps(to_json(list(parts)), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text_hash(canonical_json(to_json(list(parts))))
+
+
+def canonical_json(data: object) -> str:
+    """The one text that plain JSON data is hashed by."""
+    return _CANONICAL.encode(data)
+
+
+def text_hash(text: str) -> str:
+    """A short stable hash (32 hex digits) of a text."""
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """A short stable hash (32 hex digits) of the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def hash_folder(folder: Path) -> str:

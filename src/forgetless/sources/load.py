@@ -1,8 +1,9 @@
 """One source of the recipe in, its rows out, with everything that was left out counted and said.
 
 Format, encoding and shape are told from the records where the recipe does not name them, and `describe` says aloud
-what was found. Records are read one by one; only rows, rejects and the ids for telling duplicates stay in memory.
-Past the allowed share of rejects the source is refused, with the first of them shown.
+what was found. Records are read one by one into a store on the disk, which is found again as long as the files and the
+way to read them stay as they are. Past the allowed share of rejects the source is refused, with the first of them
+shown.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from forgetless.errors import DataError
 from forgetless.recipe import FileSettings, SourceSettings
-from forgetless.records import Row, StreamKind
-from forgetless.rundir import atomic_write
+from forgetless.records import StreamKind
+from forgetless.rundir import cache_folder, content_hash, file_hash
+from forgetless.sources.content import Written
 from forgetless.sources.record import Record, Reject
-from forgetless.sources.sample import RowSample
+from forgetless.sources.rows import Rows
 from forgetless.sources.shapes import columns_read, detect_shape, row_from_record
-from forgetless.sources.streams import record_streams
+from forgetless.sources.store import REVISION, StoredRows, keep_rows
+from forgetless.sources.streams import RecordStream, record_streams
 from forgetless.sources.templates import columns_used
 
 _HEAD_RECORDS = 100
@@ -43,7 +49,7 @@ class LoadedSource:
 
     name: str
     kind: StreamKind
-    rows: tuple[Row, ...]
+    rows: Rows
     rejects: tuple[Reject, ...]
     shape: str
     file_format: str
@@ -85,7 +91,7 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
     """Read all records of a source into rows.
 
     Rows with the same content are kept once. With `max_rows` everything is read, and a sample that depends on the
-    content alone is kept, in file order (see `RowSample`). A source of kind `replay` is read for its prompts:
+    content alone is kept, in file order. A source of kind `replay` is read for its prompts:
     conversations end with their last user turn, and answers may be missing.
 
     Args:
@@ -107,10 +113,18 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
     shape = _shape(head, columns, settings, prompts_only=kind == "replay", field=field)
     if isinstance(settings, SourceSettings):
         _check_kind(settings, shape, field=field)
-    results = _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=kind == "replay")
-    sample, rejects, duplicates = _sorted_out(results, settings.max_rows)
-    _check_rejects(rejects, total=sample.added + len(rejects) + duplicates, settings=settings, field=field)
-    rows = sample.rows()
+    prompts_only = kind == "replay"
+    store = keep_rows(
+        _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=prompts_only),
+        source=name,
+        folder=cache_folder() / "rows",
+        key=_key(streams, columns, settings, shape=shape, prompts_only=prompts_only),
+    )
+    rejects = store.rejects()
+    _check_rejects(rejects, total=len(store) + len(rejects), settings=settings, field=field)
+    # Of equal ids the first: the 64 bits of a million different rows are equal by accident once in 30 million times.
+    distinct = np.sort(np.unique(store.index.ids[:, 0], return_index=True)[1])
+    rows = Rows((store, _sampled(store, distinct, settings.max_rows)))
     if not rows:
         raise _no_rows(rejects, settings, field=field)
     read = columns_read(shape, columns, settings.template)
@@ -118,25 +132,22 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
         name=name,
         kind=kind,
         rows=rows,
-        rejects=tuple(rejects),
+        rejects=rejects,
         shape=shape,
         file_format=", ".join(dict.fromkeys(stream.file_format for stream in streams)),
         files=tuple(stream.name for stream in streams),
-        duplicates=duplicates,
+        duplicates=len(store) - len(distinct),
         encodings=tuple(dict.fromkeys(stream.encoding for stream in streams if stream.encoding is not None)),
         columns=columns,
         unread=tuple(column for column in columns if column not in read),
-        beyond_limit=sample.added - len(rows),
+        beyond_limit=len(distinct) - len(rows),
     )
 
 
-def write_rejects(path: Path, rejects: Iterable[tuple[str, Reject]]) -> None:
-    """Write rejects, each with the name of its source, as one line of JSON: source, origin, reason, preview."""
-    lines = (
-        {"source": source, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
-        for source, reject in rejects
-    )
-    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+def reject_line(source: str, reject: Reject) -> str:
+    """A reject of a source as one line of JSON: source, origin, reason, preview."""
+    line = {"source": source, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
+    return json.dumps(line, ensure_ascii=False) + "\n"
 
 
 def _shape(
@@ -192,32 +203,41 @@ def _rows(
     shape: str,
     source: str,
     prompts_only: bool,
-) -> Iterator[Row | Reject]:
+) -> Iterator[Written | Reject]:
     # A record that lacks a column of the template must be rejected for it, not keep the braces in its text.
     absent = dict.fromkeys(columns) if shape == "template" else {}
     for record in records:
         if isinstance(record, Reject):
             yield record
         else:
-            completed = Record(record.origin, {**absent, **record.fields})
+            completed = Record(record.origin, {**absent, **record.fields}) if absent else record
             yield row_from_record(
                 completed, shape=shape, template=settings.template, source=source, prompts_only=prompts_only
             )
 
 
-def _sorted_out(results: Iterable[Row | Reject], limit: int | None) -> tuple[RowSample, list[Reject], int]:
-    sample, seen = RowSample(limit), set[str]()
-    rejects: list[Reject] = []
-    duplicates = 0
-    for result in results:
-        if isinstance(result, Reject):
-            rejects.append(result)
-        elif result.id in seen:
-            duplicates += 1
-        else:
-            seen.add(result.id)
-            sample.add(result)
-    return sample, rejects, duplicates
+def _key(
+    streams: Sequence[RecordStream], columns: Sequence[str], settings: FileSettings, *, shape: str, prompts_only: bool
+) -> str | None:
+    """A hash of everything that the rows depend on; a dataset on the hub is not known by its files."""
+    if settings.files is None:
+        return None
+    read = [(s.name, s.file_format, s.encoding, file_hash(Path(s.name))) for s in streams]
+    template = settings.template.model_dump() if settings.template else None
+    return content_hash(REVISION, read, settings.columns, template, columns, shape, prompts_only)
+
+
+def _sampled(store: StoredRows, numbers: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:
+    """All rows, or those `limit` of them whose salted hashes are smallest, in their order.
+
+    The choice depends neither on the order nor on where the rows come from: files are often sorted by class, and
+    their beginning speaks for one class only. The salt makes it independent of any other choice by the ids.
+    """
+    if limit is None or len(numbers) <= limit:
+        return numbers
+    ids = (store.index.ids[number].astype("<u8").tobytes().hex() for number in numbers)
+    salted = np.array([int(content_hash("max_rows", row_id)[:16], 16) for row_id in ids], dtype=np.uint64)
+    return np.sort(numbers[np.argpartition(salted, limit)[:limit]])
 
 
 def _check_rejects(rejects: Sequence[Reject], *, total: int, settings: FileSettings, field: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
-from forgetless.records import Message, Row, to_json
-from forgetless.rundir import content_hash
+from forgetless.records import Message
+from forgetless.sources.content import Written, written
 from forgetless.sources.conversations import COLUMNS, conversation
 from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
@@ -67,7 +67,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
 
 def row_from_record(
     record: Record, *, shape: str, template: RowTemplate | None, source: str, prompts_only: bool = False
-) -> Row | Reject:
+) -> Written | Reject:
     """The row that a record stands for, or why there is none.
 
     Args:
@@ -79,25 +79,17 @@ def row_from_record(
             text is a prompt.
 
     Returns:
-        A `Row` whose `id` is a hash of its content alone, with every assistant turn trained unless the record says
-        otherwise (`weight: 0`, `train: false` or `trained: false`); or a `Reject`.
+        A `Row` whose `id` is a hash of its content alone, and that content as text; every assistant turn is trained
+        unless the record says otherwise (`weight: 0`, `train: false` or `trained: false`). Or a `Reject`.
     """
     try:
         if shape == "text" and not prompts_only:
-            text = _text_with_content(record.fields, "text")
-            return Row(id=content_hash(text), source=source, text=text, origin=record.origin)
+            return written((), _text_with_content(record.fields, "text"), source=source, origin=record.origin)
         messages = _messages(record.fields, shape, template, prompts_only=prompts_only)
         messages = _prompt_of(messages) if prompts_only else _checked(messages)
     except UnfitRecordError as reason:
         return Reject(record.origin, str(reason), preview(record.fields))
-    content = [_identity(message) for message in messages]
-    return Row(id=content_hash(content), source=source, messages=messages, origin=record.origin)
-
-
-def _identity(message: Message) -> list[Any]:
-    """What the id of a row is made of; written so that a row that only says things has the id it always had."""
-    role, content, trained, *more = to_json(message).items()
-    return [role[1], content[1], trained[1], *([dict(more)] if more else [])]
+    return written(messages, None, source=source, origin=record.origin)
 
 
 def _messages(

@@ -21,7 +21,7 @@ from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
-from forgetless.sources import prompt_key, remove_items
+from forgetless.sources import asked_keys, prompt_key
 from forgetless.synthesis.blocks import Block, answer_blocks, block_rows, find
 from forgetless.synthesis.continued import beginnings, continues_texts
 from forgetless.synthesis.given import Prompt, given_prompts
@@ -337,7 +337,7 @@ def _select(
         key = prompt_key(prompt)
         if key in chosen:
             duplicates += 1
-        elif remove_items([Row(id=key, source="replay", messages=prompt)], forbidden)[1]:
+        elif not forbidden.isdisjoint(asked_keys(prompt)):
             excluded += 1
         elif (length := _length(prompt, format)) is None:
             refused += 1

@@ -7,13 +7,14 @@ test part; a fresh task draws new items from a seed whenever it is asked.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from forgetless.progress import Progress
-from forgetless.records import Item, ItemResult, Part
+from forgetless.records import Item, ItemResult, Part, ScoreSheet
 from forgetless.rundir import content_hash
 from forgetless.tasks.pool import ItemPool
 
@@ -34,6 +35,14 @@ class Scorer(Protocol):
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, in the order of the items."""
+
+
+@runtime_checkable
+class ComparingScorer(Scorer, Protocol):
+    """Scores a model's answers beside those of the base: what it gives the base itself is even by construction."""
+
+    def against(self, base: ScoreSheet) -> Scorer:
+        """The scorer for a model that is compared with the base, whose answers are in the sheet."""
 
 
 class Task(Protocol):
@@ -151,9 +160,35 @@ class FreshTask:
         return self.scorer.score(engine, items, progress)
 
 
-def as_result(item: Item, score: float | None, output: str = "") -> ItemResult:
-    """The result of one item. A score that is not a number is missing, which is something else than 0."""
+def against(task: Task, base: ScoreSheet) -> Task:
+    """The task as a model is asked it that is compared with the base.
+
+    Most tasks score every model by itself, and are returned as they are; one that compares answers learns the base's.
+
+    Args:
+        task: The task, as the base was asked it.
+        base: The base's results on the items that will be asked, or on more.
+    """
+    if isinstance(task, FixedTask) and isinstance(task.scorer, ComparingScorer):
+        return dataclasses.replace(task, scorer=task.scorer.against(base))
+    return task
+
+
+def halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:
+    """Progress for two passes over the same items, or over some of them: writing answers, and looking at them."""
+    if progress is None:
+        return None, None
+    return lambda done, n: progress(done, 2 * n), lambda done, n: progress(n + done, 2 * n)
+
+
+def as_result(item: Item, score: float | None, output: str = "", note: str = "") -> ItemResult:
+    """The result of one item; `note` says how the score came about.
+
+    A score that is not a number is missing, which is something else than 0.
+    """
     known = score if score is not None and math.isfinite(score) else None
     if known is not None and not 0.0 <= known <= 1.0:
         raise ValueError(f"a score lies in [0, 1], not {known}")
-    return ItemResult(item_id=item.id, score=known, output=output, group=item.group or item.id, subject=item.subject)
+    return ItemResult(
+        item_id=item.id, score=known, output=output, group=item.group or item.id, subject=item.subject, note=note
+    )

@@ -16,8 +16,8 @@ from forgetless.progress import Progress
 from forgetless.recipe import TemplateLeakTask
 from forgetless.records import Item, ItemResult, Row
 from forgetless.rundir import content_hash
+from forgetless.sources import as_rows, last_answer
 from forgetless.tasks.generation import generate
-from forgetless.tasks.held_out import last_answer
 from forgetless.tasks.items import make_item, read_questions
 from forgetless.tasks.pool import make_pool
 from forgetless.tasks.task import FixedTask, as_result
@@ -26,6 +26,8 @@ from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
+
+_MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ def template_leak_task(
 
 
 def leak_scorer(domain_rows: Sequence[Row], *, field: str, max_new_tokens: int) -> LeakScorer:
-    """Induce the template from the domain's answers.
+    """Induce the template from the domain's answers, of many rows from those of a sample.
 
     Raises:
         TaskError: The domain's answers share no template.
     """
-    answers = [answer for answer in map(last_answer, domain_rows) if answer is not None]
+    rows = as_rows(domain_rows)
+    answers = [answer for answer in map(last_answer, rows.select(rows.sample(_MOST_ROWS))) if answer is not None]
     return LeakScorer(induce_template(answers, field=field), max_new_tokens)

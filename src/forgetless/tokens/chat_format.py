@@ -276,6 +276,11 @@ class ChatFormat:
         return [self._thoughts.decode(ids, opened=p.opens_thought) for p, ids in zip(prompts, answers, strict=True)]
 
     @property
+    def marks_thoughts(self) -> bool:
+        """Whether the model's template knows thoughts."""
+        return self._thoughts is not None
+
+    @property
     def thoughts_need_ids(self) -> bool:
         """Whether special tokens mark thoughts, so that `read_answer` cannot tell them."""
         return self._thoughts is not None and self._thoughts.needs_ids

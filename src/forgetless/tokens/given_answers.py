@@ -50,7 +50,7 @@ class GivenAnswers:
             prompt, lead = self._before(messages, answer)
             contexts.append(prompt + (lead if lead.strip() else ""))
             answers.append(("" if lead.strip() else lead) + pieces.guard(answer) if answer else "")
-            openings.append(self._chat.text_opening if self._chat.writes_plain(messages) else [])
+            openings.append(self._opening(contexts[-1]) if self._chat.writes_plain(messages) else [])
         alone = pieces.ids(contexts)
         joint = pieces.ids([a + b for a, b in zip(contexts, answers, strict=True)])
         split = []
@@ -59,11 +59,15 @@ class GivenAnswers:
             split.append((opening + context, together[len(context) :] if clean else pieces.ids([answer])[0]))
         return split
 
+    def _opening(self, text: str) -> list[int]:
+        """What stands before raw text; with no text at all, the token that a document begins with."""
+        return self._chat.text_opening if text else self._chat.text_start("")
+
     def _before(self, messages: Sequence[Message], answer: str) -> tuple[str, str]:
         """The prompt, and what always stands between it and an answer without thoughts."""
         prompt = self._chat.seamed(messages, add_generation_prompt=True)
         if self._chat.writes_plain(messages):
-            return prompt, _between(prompt, answer)
+            return prompt, "" if messages[-1].verbatim else _between(prompt, answer)
         mode = thinking_mode(messages)
         if mode not in self._leads:
             self._leads[mode] = self._read_lead(mode)

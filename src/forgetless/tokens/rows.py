@@ -32,6 +32,7 @@ class Account:
         cut_rows: Rows whose prompt was cut to fit.
         cut_tokens: Tokens that went with it.
         rejected: Rows left out, by reason.
+        sampled_from: Rows that the source has, where all of this was counted over a sample of them.
     """
 
     rows: int
@@ -43,6 +44,7 @@ class Account:
     cut_rows: int
     cut_tokens: int
     rejected: dict[str, int]
+    sampled_from: int | None = None
 
 
 def encode_rows(

@@ -6,28 +6,30 @@ log-likelihoods of their labels are kept in the cache folder, addressed by base 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from forgetless.losses import cross_entropy_each
 from forgetless.models import LoadedModel, attention_of
 from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
 from forgetless.records import StreamKind
-from forgetless.rundir import Arrays, Form, kept_arrays
+from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
 from forgetless.training.collate import Collator
 
-Weights = dict[int, list[npt.NDArray[np.float32]]]
+Weights = dict[int, dict[int, npt.NDArray[np.float32]]]
 """For each stream of the domain, for each of its documents, a weight for each token."""
 
-_LEAST_PROBABILITY = 0.4
 _DOMAIN: frozenset[StreamKind] = frozenset({"domain"})
+_LEAST_PROBABILITY = 0.4
 
 
 def base_weights(
@@ -64,10 +66,10 @@ def base_weights(
         (stream, index)
         for stream, kind in enumerate(blended.kinds)
         if kind == "domain"
-        for index in range(len(blended.documents[stream]))
+        for index in blended.documents[stream].numbers()
         if only is None or (stream, index) in only
     ]
-    labelled = Collator(blended.documents, blended.kinds, pad_id=collate.pad_id, held=_DOMAIN, layout=collate.layout)
+    labelled = dataclasses.replace(collate, held=_DOMAIN, kl_tokens="answer", top_k=None, weights={})
     masks = {
         (stream, index): np.array(labelled.kl_mask(blended.documents[stream][index].labels), dtype=bool)
         for stream, index in documents
@@ -89,7 +91,7 @@ def base_weights(
             losses = cross_entropy_each(
                 read.states, read.head.weight, read.ids, bias=read.head.bias, softcap=read.head.softcap
             )
-            arrays["log_likelihood"][place] = -losses.float().cpu().numpy()
+            arrays["log_likelihood"][place] = -losses.to(torch.float32).cpu().numpy()
             done = place.stop
             if progress is not None:
                 progress(read.documents, len(documents))
@@ -100,8 +102,8 @@ def base_weights(
     said = [kept[end - count : end] for count, end in zip(counts, ends, strict=True)]
     found = _easy_first(said) if settings.domain_weights == "flow" else _confident(said)
     weights: Weights = {
-        stream: [np.ones(len(d.input_ids), dtype=np.float32) for d in blended.documents[stream]]
-        for stream, kind in enumerate(blended.kinds)
+        stream: {n: np.ones(len(held[n].input_ids), dtype=np.float32) for n in held.numbers()}
+        for stream, (kind, held) in enumerate(zip(blended.kinds, blended.documents, strict=True))
         if kind == "domain"
     }
     for (stream, index), values in zip(documents, found, strict=True):

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from forgetless.records import StreamKind
-from forgetless.tokens import Encoded
 from forgetless.tokens.encoded import IGNORED
+from forgetless.training.blend import DocumentStore
 from forgetless.training.isolation import Layout
 
 Bin = Sequence[tuple[int, int]]
@@ -46,13 +46,13 @@ class Collator:
             not read them.
     """
 
-    documents: Sequence[Sequence[Encoded]]
+    documents: Sequence[DocumentStore]
     kinds: Sequence[StreamKind]
     pad_id: int
     held: Collection[StreamKind] = _REPLAY
     kl_tokens: Literal["answer", "all"] = "answer"
     layout: Layout = "packed"
-    weights: Mapping[int, Sequence[npt.NDArray[np.float32]]] = field(default_factory=dict)
+    weights: Mapping[int, Mapping[int, npt.NDArray[np.float32]]] = field(default_factory=dict)
     top_k: Callable[[Bin], dict[str, Tensor]] | None = None
 
     def __call__(self, bins: Sequence[Bin]) -> dict[str, Tensor]:
@@ -84,7 +84,7 @@ class Collator:
         return batch
 
     def reference_columns(self, held: Bin, *, longest: int) -> dict[str, Tensor]:
-        """Held documents in rows of at most `longest` tokens, in their order, for the base to read."""
+        """DocumentStore documents in rows of at most `longest` tokens, in their order, for the base to read."""
         rows = _stack(self._reference_rows(held, longest=longest), self.pad_id)
         return {f"reference_{name}": rows[name] for name in ("input_ids", "position_ids", "mask")}
 

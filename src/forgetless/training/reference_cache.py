@@ -22,7 +22,7 @@ from forgetless.losses import TopK, top_k
 from forgetless.models import LoadedModel, attention_of
 from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
-from forgetless.rundir import Arrays, Form, kept_arrays
+from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
 from forgetless.training.collate import Collator
@@ -85,10 +85,12 @@ def store_top_k(
         RunFolderError: The cache folder cannot be written.
     """
     stream = blended.kinds.index("replay")
-    asked = [
-        0 if only is not None and (stream, index) not in only else sum(collate.kl_mask(document.labels))
-        for index, document in enumerate(blended.documents[stream])
-    ]
+    held = blended.documents[stream]
+    numbers = held.numbers()
+    asked = [0] * (numbers[-1] + 1)
+    for index in numbers:
+        if only is None or (stream, index) in only:
+            asked[index] = sum(collate.kl_mask(held[index].labels))
     documents = [(stream, index) for index, tokens in enumerate(asked) if tokens]
     vocabulary = base.model.get_output_embeddings().weight.shape[0]
     k, tokens = kept_of(settings, vocabulary), sum(asked)

@@ -151,7 +151,7 @@ class FreshItemsAlarm:
 
 def drop_p_value(differences: Floats, *, margin: float) -> float:
     """p-value of "no drop" for one checkpoint: the exact McNemar test for d in {−1, 0, 1}, else betting."""
-    if np.all(np.isin(differences, (-1.0, 0.0, 1.0))):
+    if np.all(differences == np.sign(differences)):
         return binary.mcnemar_p(int(np.sum(differences < 0)), int(np.sum(differences > 0)))
     return betting.p_value(np.asarray(differences, dtype=np.float64), margin=margin)
 

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from forgetless.records import ItemResult, Verdict
 from forgetless.verdicts.evidence import bounds, chosen_method
-from forgetless.verdicts.paired import PairedDifferences, pair
+from forgetless.verdicts.paired import PairedDifferences, pair, subject_estimates
 from forgetless.verdicts.terms import Terms, points
 
 RESOLUTION = 0.02
 """The difference that bets are tuned to where no margin is given; any value is valid, this one suits a few points."""
+
+
+ROUNDING = 1e-4
+"""Rule 6. Differences of one item up to a hundredth of a point are the rounding of a likelihood, and no noise."""
+
+SMALL_MOVE = 0.01
+"""Rule 6. Differences of one item up to a point move a likelihood; no answer has turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ def judge_domain(
         measurable=upper < 0,
         method=method,
         reason=_reason(paired, lower, upper),
+        subjects=subject_estimates(base_results, tuned_results),
     )
 
 
@@ -93,9 +103,27 @@ def compare_paired(a: Sequence[ItemResult], b: Sequence[ItemResult], *, alpha: f
 def measure_noise(first: Sequence[ItemResult], second: Sequence[ItemResult], *, alpha: float = 0.05) -> float:
     """Rule 6. The noise f of a measurement: how far the base may differ from itself in another batch shape.
 
-    The direction means nothing, so f is the larger end, by size, of the two-sided (1 − `alpha`) interval.
+    The direction means nothing, so f is the larger, by size, of the two one-sided bounds at `alpha`; only the one on
+    the side of the true difference can be too small, so f as a whole is a bound at `alpha`. Where no answer turns and
+    every score moves by a point at most, the mean cannot move by more than the largest of these moves, which is then f
+    (0 up to `ROUNDING`): a bound that allows for rare flips nobody has seen would be about as wide as the margins that
+    the items can certify.
+
+    Args:
+        first: Results of the base.
+        second: Results of the base on the same items, in another batch shape.
+        alpha: Chance that the true difference is larger than f.
+
+    Raises:
+        TaskError: Results that cannot be paired.
     """
-    low, high = compare_paired(first, second, alpha=alpha).interval
+    paired = pair(first, second, symmetric=True)
+    moves = np.abs(np.concatenate([paired.for_kept, paired.for_dropped]))
+    largest = float(moves.max(initial=0.0))
+    if largest <= SMALL_MOVE:
+        return 0.0 if largest <= ROUNDING else largest
+    method = chosen_method(paired, "auto", "noise")
+    low, high = bounds(paired, Terms("noise", RESOLUTION, alpha), alpha, by=method)
     return max(-low, high)
 
 

@@ -7,13 +7,14 @@ rate.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from forgetless.records import ItemResult, Verdict
 from forgetless.verdicts.evidence import Method, weigh
 from forgetless.verdicts.outcome import settle_all
-from forgetless.verdicts.paired import pair
+from forgetless.verdicts.paired import pair, subject_estimates
 from forgetless.verdicts.terms import Terms
 
 Results = tuple[Sequence[ItemResult], Sequence[ItemResult]]
@@ -30,6 +31,7 @@ def judge(
     noise: float = 0.0,
     discordance: float | None = None,
     method: Method = "auto",
+    list_size: int | None = None,
 ) -> Verdict:
     """Rule 9. The verdict on one capability from complete results.
 
@@ -47,11 +49,13 @@ def judge(
         noise: Upper bound of the base's difference from itself (see `measure_noise`).
         discordance: Mean of d² on the dev part, used by betting only; never taken from the judged items.
         method: "auto", or the way to force.
+        list_size: Rule 11. Items of the list that alone the claim is about, those that the base has a score for;
+            without it the claim is about the population that the items stand for.
 
     Raises:
         TaskError: Terms or results that cannot be judged.
     """
-    terms = Terms(capability, margin, alpha, chance, noise, discordance)
+    terms = Terms(capability, margin, alpha, chance, noise, discordance, list_size)
     return _judge_together([terms], [(base_results, tuned_results)], method)[0]
 
 
@@ -63,6 +67,7 @@ def judge_all(
     chances: Mapping[str, float] = MappingProxyType({}),
     noises: Mapping[str, float] = MappingProxyType({}),
     discordances: Mapping[str, float] = MappingProxyType({}),
+    list_sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Verdict]:
     """Rule 2. Verdicts on several capabilities at once, in the order of `results`.
 
@@ -76,12 +81,21 @@ def judge_all(
         chances: Scores of guessing; 0 where none is given.
         noises: Upper bounds of the base's difference from itself; 0 where none is given.
         discordances: Mean of d² on the dev part, where known.
+        list_sizes: Items of the list, of those that are judged on a list (rule 11).
 
     Raises:
         TaskError: Terms or results that cannot be judged.
     """
     terms = [
-        Terms(name, margins[name], alpha, chances.get(name, 0.0), noises.get(name, 0.0), discordances.get(name))
+        Terms(
+            name,
+            margins[name],
+            alpha,
+            chances.get(name, 0.0),
+            noises.get(name, 0.0),
+            discordances.get(name),
+            list_sizes.get(name),
+        )
         for name in results
     ]
     return _judge_together(terms, list(results.values()), "auto")
@@ -93,4 +107,8 @@ def _judge_together(all_terms: Sequence[Terms], results: Sequence[Results], meth
         weigh(differences, terms, method=method) if differences.n >= 2 else None
         for differences, terms in zip(paired, all_terms, strict=True)
     ]
-    return settle_all(paired, evidence, all_terms)
+    verdicts = settle_all(paired, evidence, all_terms)
+    return [
+        dataclasses.replace(verdict, subjects=subject_estimates(base, tuned))
+        for verdict, (base, tuned) in zip(verdicts, results, strict=True)
+    ]

@@ -29,9 +29,9 @@ def settle(
     """
     if evidence is None:
         reason = f"needs at least 2 {_units(paired)}, has {paired.n}"
-        return _verdict(paired, None, terms, "undecided", _with_missing(paired, reason))
+        return _verdict(paired, None, terms, "undecided", _with_missing(paired, terms, reason))
     outcome = _outcome(evidence, paired.n, terms, drop_shown)
-    reason = _with_missing(paired, _reason(paired, evidence, terms, outcome, jointly))
+    reason = _with_missing(paired, terms, _reason(paired, evidence, terms, outcome, jointly))
     return _verdict(paired, evidence, terms, outcome, reason)
 
 
@@ -48,7 +48,7 @@ def settle_all(
 
 def unsettled(paired: PairedDifferences, evidence: Evidence | None, terms: Terms, reason: str) -> Verdict:
     """A verdict that is still undecided for the given reason, with whatever bounds there are so far."""
-    return _verdict(paired, evidence, terms, "undecided", _with_missing(paired, reason))
+    return _verdict(paired, evidence, terms, "undecided", _with_missing(paired, terms, reason))
 
 
 def _outcome(evidence: Evidence, n: int, terms: Terms, drop_shown: bool) -> Outcome:
@@ -84,8 +84,10 @@ def _reason(paired: PairedDifferences, evidence: Evidence, terms: Terms, outcome
     )
 
 
-def _with_missing(paired: PairedDifferences, reason: str) -> str:
-    """Rule 5. The share of missing answers is always said."""
+def _with_missing(paired: PairedDifferences, terms: Terms, reason: str) -> str:
+    """Rules 5 and 11. The share of missing answers is always said, and that a claim is about a list alone."""
+    if terms.list_size is not None:
+        reason += f"; on this list of {terms.list_size} items"
     if paired.missing:
         share = 100 * paired.missing / paired.items
         reason += f"; {paired.missing} of {paired.items} answers missing ({share:.1f} %), counted as the worst case"
@@ -116,8 +118,19 @@ def _verdict(
         losses=paired.losses,
         gains=paired.gains,
         missing=paired.missing,
+        noise=terms.noise,
+        target="population" if terms.list_size is None else "list",
+        losses_beyond_guessing=_beyond_guessing(paired, paired.losses, terms),
+        gains_beyond_guessing=_beyond_guessing(paired, paired.gains, terms),
         measurable=evidence is not None and evidence.upper < 0,
         beyond_margin=evidence is not None and evidence.upper < -terms.margin,
         method=evidence.method if evidence else "",
         reason=reason,
     )
+
+
+def _beyond_guessing(paired: PairedDifferences, flips: int, terms: Terms) -> float | None:
+    """Flips less those that guessing explains; `None` where nothing can be guessed or scores are graded."""
+    if not terms.chance or not paired.right_or_wrong:
+        return None
+    return max(0.0, flips - paired.flips_by_guessing(terms.chance))

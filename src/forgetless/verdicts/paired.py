@@ -8,7 +8,7 @@ results ends here: missing answers, ids that do not match, groups.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgetless.errors import TaskError
-from forgetless.records import ItemResult
+from forgetless.records import ItemResult, SubjectEstimate
 
 Floats = NDArray[np.float64]
 Counts = tuple[int, int]
@@ -36,10 +36,12 @@ class PairedDifferences:
         base: Shape (units,), the base's mean scores in [0, 1].
         weights: Shape (units,), in (0, 1]; all 1 without groups.
         units: Ids of the groups (of the items, where they stand alone).
-        tallies: Shape (units, 4): items of each unit, those without a tuned score, losses and gains.
+        tallies: Shape (units, 5): items of each unit, those without a tuned score, losses, gains, and those that both
+            models have wrong.
         sums: Shape (units, 2): the scores of base and tuned model, summed over the items that both answered.
         left_out: Items not judged because the base has no score for them.
-        binary: Whether every score is 0 or 1 and every unit is a single item.
+        right_or_wrong: Whether every score is 0 or 1.
+        alone: Whether every unit is a single item.
     """
 
     for_kept: Floats
@@ -50,7 +52,8 @@ class PairedDifferences:
     tallies: NDArray[np.int64]
     sums: Floats
     left_out: int
-    binary: bool
+    right_or_wrong: bool
+    alone: bool
 
     def head(self, n: int) -> PairedDifferences:
         """The first `n` units."""
@@ -63,7 +66,8 @@ class PairedDifferences:
             self.tallies[:n],
             self.sums[:n],
             self.left_out,
-            self.binary,
+            self.right_or_wrong,
+            self.alone,
         )
 
     def joined(self, after: PairedDifferences) -> PairedDifferences:
@@ -77,8 +81,14 @@ class PairedDifferences:
             np.concatenate([self.tallies, after.tallies]),
             np.concatenate([self.sums, after.sums]),
             self.left_out + after.left_out,
-            self.binary and after.binary,
+            self.right_or_wrong and after.right_or_wrong,
+            self.alone and after.alone,
         )
+
+    @property
+    def binary(self) -> bool:
+        """Whether counts of losses and gains are all there is to know."""
+        return self.right_or_wrong and self.alone
 
     @property
     def n(self) -> int:
@@ -104,6 +114,18 @@ class PairedDifferences:
     def gains(self) -> int:
         """Items on which the tuned model scores higher."""
         return int(self.tallies[:, 3].sum())
+
+    def flips_by_guessing(self, chance: float) -> float:
+        """Rule 12. How many losses, and gains, there would be if both models guessed anew where neither knows.
+
+        Of the items that neither knows, a share (1 − c)² is wrong twice and c·(1 − c) flips in either direction, so
+        there is c / (1 − c) of a flip in each direction for every item that both have wrong. Models that guess alike
+        flip less: it is the most that guessing explains.
+
+        Args:
+            chance: Score of guessing c, in [0, 1).
+        """
+        return float(self.tallies[:, 4].sum()) * chance / (1 - chance)
 
     @property
     def base_mean(self) -> float | None:
@@ -178,7 +200,8 @@ def pair(
     sizes = _per_group(np.ones(len(judged)), index, len(groups))
     observed = np.array([b is not None and t is not None for _, b, t in judged], dtype=bool)
     before, after = np.where(observed, base_low, 0.0), np.where(observed, tuned_low, 0.0)
-    tallies = (np.ones(len(judged)), ~observed, after < before, after > before)
+    both_wrong = observed & (before == 0) & (after == 0)
+    tallies = (np.ones(len(judged)), ~observed, after < before, after > before, both_wrong)
     scores = np.concatenate([base_low, base_high, tuned_low, tuned_high])
     return PairedDifferences(
         for_kept=_per_group(tuned_low - base_high, index, len(groups)) / sizes,
@@ -189,19 +212,37 @@ def pair(
         tallies=np.column_stack([_per_group(tally, index, len(groups)) for tally in tallies]).astype(np.int64),
         sums=np.column_stack([_per_group(each, index, len(groups)) for each in (before, after)]),
         left_out=len(rows) - len(judged),
-        binary=bool(np.all((scores == 0) | (scores == 1)) and np.all(sizes == 1) and (largest_group or 1) == 1),
+        right_or_wrong=bool(np.all((scores == 0) | (scores == 1))),
+        alone=bool(np.all(sizes == 1)) and (largest_group or 1) == 1,
     )
 
 
-def subject_estimates(base: Sequence[ItemResult], tuned: Sequence[ItemResult]) -> Mapping[str, PairedDifferences]:
-    """Rule 12. Differences by subject of a fixed list: a diagnosis beside the verdict, never a test of its own."""
-    subjects = sorted({result.subject for result in base if result.subject})
-    return {subject: pair([result for result in base if result.subject == subject], tuned) for subject in subjects}
+def subject_estimates(base: Sequence[ItemResult], tuned: Sequence[ItemResult]) -> tuple[SubjectEstimate, ...]:
+    """Rule 12. Scores by subject or template, by name: a diagnosis beside the verdict, never a test of its own.
+
+    There is nothing to tell apart where all items are of one subject, or of none.
+    """
+    subjects: dict[str, list[ItemResult]] = {}
+    for result in base:
+        subjects.setdefault(result.subject, []).append(result)
+    if len(subjects) < 2:
+        return ()
+    after = {result.item_id: result for result in tuned}
+    return tuple(
+        _subject(subject, of_it, [after[result.item_id] for result in of_it if result.item_id in after])
+        for subject, of_it in sorted(subjects.items())
+    )
 
 
 def group_id(result: ItemResult) -> str:
     """The statistical unit of a result: its group, or the item itself where it has none."""
     return result.group or result.item_id
+
+
+def _subject(subject: str, base: Sequence[ItemResult], tuned: Sequence[ItemResult]) -> SubjectEstimate:
+    found = pair(base, tuned)
+    answered = found.items - found.missing
+    return SubjectEstimate(subject, answered, found.base_mean, found.tuned_mean, found.losses, found.gains)
 
 
 def _by_id(results: Iterable[ItemResult], whose: str) -> dict[str, ItemResult]:

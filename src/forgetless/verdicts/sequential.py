@@ -18,7 +18,7 @@ from forgetless.errors import TaskError
 from forgetless.records import ItemResult, Verdict
 from forgetless.verdicts import binary as counts
 from forgetless.verdicts.betting import BettingTest
-from forgetless.verdicts.evidence import Evidence, bounds
+from forgetless.verdicts.evidence import Chosen, Evidence, bounds, weigh
 from forgetless.verdicts.outcome import settle, settle_all, unsettled
 from forgetless.verdicts.paired import PairedDifferences, group_id, pair
 from forgetless.verdicts.terms import Terms
@@ -45,10 +45,14 @@ class _Tests:
     @classmethod
     def on(cls, terms: Terms, alpha: float) -> _Tests:
         def test(mu0: float) -> BettingTest:
-            return BettingTest(mu0, alpha=alpha, margin=terms.margin, discordance=terms.discordance)
+            return BettingTest(
+                mu0, alpha=alpha, margin=terms.margin, discordance=terms.discordance, list_size=terms.list_size
+            )
 
         # Scores s in [0, 1] are bet on as 2s − 1; knowing the discordance does not help there.
-        present = BettingTest(2 * (terms.chance + terms.margin) - 1, alpha=terms.alpha, margin=terms.margin)
+        present = BettingTest(
+            2 * (terms.chance + terms.margin) - 1, alpha=terms.alpha, margin=terms.margin, list_size=terms.list_size
+        )
         return cls(alpha, kept=test(-terms.margin), beyond=test(terms.margin), drop=test(terms.noise), present=present)
 
     def stop_within(self, block: PairedDifferences, *, seen: int, floor: int) -> int | None:
@@ -88,6 +92,8 @@ class SequentialJudge:
         binary: Whether every score is 0 or 1 and items stand alone. `None` lets the first block tell; should a later
             block then differ, the bets go on with their share of α and the last look is left out.
         largest_group: Size of the task's largest group. Groups must come whole, within one block.
+        list_size: Rule 11. Items of the list that alone the claim is about, those that the base has a score for. Items
+            must then come in random order; in groups, which do not, nothing is decided before the whole list is asked.
 
     Raises:
         TaskError: Terms that cannot be judged, or from `update` results that break the arguments above.
@@ -105,11 +111,13 @@ class SequentialJudge:
         discordance: float | None = None,
         binary: bool | None = None,
         largest_group: int = 1,
+        list_size: int | None = None,
     ) -> None:
-        self.terms = Terms(capability, margin, alpha, chance, noise, discordance)
+        self.terms = Terms(capability, margin, alpha, chance, noise, discordance, list_size)
         self.planned_n = planned_n
-        self.binary = binary
-        self._must_be_binary = binary is True
+        # On a list the end needs no look of its own: there everything is known.
+        self.binary = False if list_size is not None else binary
+        self._must_be_binary = self.binary is True
         self.decided = False
         self._largest_group = largest_group
         self._tests: _Tests | None = None
@@ -134,7 +142,7 @@ class SequentialJudge:
     @property
     def evidence(self) -> Evidence | None:
         """What the items show so far; `None` below two units."""
-        if self._tests is None or self.paired.n < 2:
+        if self._tests is None or self.paired.n < 2 or self._waits_for_the_list():
             return None
         evidence = self._from_bets(self._tests)
         ran_out = self.decided and not self._tests.stopped
@@ -158,7 +166,8 @@ class SequentialJudge:
         self._check(block, asked)
         self.binary = block.binary and self.binary is not False
         tests = self._tests = self._tests or self._first_tests()
-        stop = tests.stop_within(block, seen=self.paired.n, floor=self.terms.floor)
+        waits = self._waits_for_the_list()
+        stop = None if waits else tests.stop_within(block, seen=self.paired.n, floor=self.terms.floor)
         taken = block if stop is None else block.head(stop)
         tests.bet(taken)
         tests.stopped = stop is not None
@@ -171,7 +180,10 @@ class SequentialJudge:
         return _Tests.on(self.terms, self.terms.alpha * (BETTING_SHARE if self.binary else 1.0))
 
     def _from_bets(self, tests: _Tests) -> Evidence:
-        lower, upper = bounds(self.paired, self.terms, tests.alpha, by="betting")
+        if self.terms.list_size is not None and self.paired.items >= self.terms.list_size:
+            return weigh(self.paired, self.terms)
+        by: Chosen = "betting" if self.terms.list_size is None else "list"
+        lower, upper = bounds(self.paired, self.terms, tests.alpha, by=by)
         # Wealth that has once been reached is a bound as well, even if some of it was lost since: just inside the
         # rejected mean.
         if tests.kept.rejected:
@@ -183,10 +195,10 @@ class SequentialJudge:
         return Evidence(
             lower=lower,
             upper=upper,
-            interval=bounds(self.paired, self.terms, self.terms.alpha / 2, by="betting"),
+            interval=bounds(self.paired, self.terms, self.terms.alpha / 2, by=by),
             drop_p=min(1.0, tests.drop.p_value * self.terms.alpha / tests.alpha),
             present=tests.present.rejected,
-            method="hybrid" if self.binary else "betting",
+            method="hybrid" if self.binary else by,
         )
 
     def _last_look(self, evidence: Evidence) -> Evidence:
@@ -202,6 +214,11 @@ class SequentialJudge:
             present=evidence.present,
             method=evidence.method,
         )
+
+    def _waits_for_the_list(self) -> bool:
+        """Rule 11. Groups come in no random order of items, so a part of their list shows nothing of the rest."""
+        size = self.terms.list_size
+        return size is not None and self._largest_group > 1 and self.paired.items < size
 
     def _progress(self) -> str:
         return f"{len(self._asked)} of {self.planned_n} {'items' if self._largest_group == 1 else 'groups'} seen"
@@ -227,7 +244,8 @@ class SequentialJudge:
 def settle_together(judges: Sequence[SequentialJudge]) -> list[Verdict]:
     """Rule 2. Final verdicts of several judges, with Holm's step-down over all of them for `dropped`.
 
-    Ends the sampling of those that are still undecided.
+    Ends the sampling of those that are still undecided. A judge that was asked nothing counts among them, so that the
+    level does not depend on how many were asked.
     """
     for judge in judges:
         judge.finish()

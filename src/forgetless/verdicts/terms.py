@@ -23,6 +23,8 @@ class Terms:
         chance: Score that guessing gets: 1/k for k choices, 0 for generation.
         noise: Rule 6. Upper bound of what batch shape alone changes; a drop must exceed it.
         discordance: Mean of d² expected from the dev part, to size the bets; `None` when not known.
+        list_size: Rule 11. Items of the list that the claim is about, those that the base has a score for; `None` where
+            it is about the population that the items stand for.
 
     Raises:
         TaskError: The margin lies outside (0, 1) or within the noise, or another number is out of range.
@@ -34,6 +36,7 @@ class Terms:
     chance: float = 0.0
     noise: float = 0.0
     discordance: float | None = None
+    list_size: int | None = None
 
     def __post_init__(self) -> None:
         self._require(0 < self.margin < 1, "margin", self.margin, "A margin lies between 0 and 1 (0.02 is 2 points).")
@@ -50,8 +53,11 @@ class Terms:
 
     @property
     def floor(self) -> int:
-        """Rule 4. Fewest items (or groups) that could certify the margin at all."""
-        return floor_items(self.margin, self.alpha)
+        """Rule 4. Fewest items (or groups) that could certify the margin at all.
+
+        Of a list nothing but what is left unasked is uncertain, so its bounds alone say how many it takes.
+        """
+        return 2 if self.list_size is not None else floor_items(self.margin, self.alpha)
 
     def _require(self, holds: bool, name: str, value: float, rule: str) -> None:
         if not holds:

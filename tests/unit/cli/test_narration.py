@@ -55,6 +55,14 @@ def test_an_event_for_the_page_alone_has_no_line() -> None:
     assert event_line({"event": "samples", "items": []}) == ""
 
 
+def test_what_was_seen_in_a_sample_is_said_to_be() -> None:
+    account = Account(3990, 3990, 0, 0, 0, 0, 0, 0, {"is too long": 10}, sampled_from=1_000_000)
+    first, lengths, left_out = event_line(mixture(tickets=account)).splitlines()
+    assert first == "mixture: tickets 50 %; about 1,200 tokens in 3 steps"
+    assert "found in a sample of 4,000 of 1,000,000 rows" in lengths
+    assert left_out.endswith("in a sample of 4,000 of 1,000,000 rows: left out 10 rows: is too long")
+
+
 def test_sources_without_anything_to_tell_get_no_line() -> None:
     assert event_line(mixture(tickets=NOTHING)) == "mixture: tickets 50 %; 1,200 tokens in 3 steps"
 

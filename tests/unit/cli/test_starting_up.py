@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-HEAVY = {"torch", "transformers", "trl", "peft", "datasets"}
+HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "lm_eval", "reasoning_gym"}
 OPTIONS = {
     "demo": {"--prompts", "--output", "--seed", "--json", "--help"},
     "plan": {"--json", "--help"},
@@ -23,8 +23,8 @@ OPTIONS = {
         *("--output", "--yes", "--help"),
     },
     "tasks list": {"--json", "--help"},
-    "tasks show": {"--items", "--seed", "--help"},
-    "tasks try": {"--model", "--items", "--seed", "--json", "--help"},
+    "tasks show": {"--recipe", "--model", "--items", "--seed", "--json", "--help"},
+    "tasks try": {"--model", "--recipe", "--items", "--shown", "--seed", "--json", "--help"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 import torch
@@ -200,3 +201,25 @@ def test_formats_that_think_or_take_arguments_have_settings_of_their_own():
     greeting = ChatFormat(tiny_tokenizer("{{ greeting }}" + CHATML), arguments={"greeting": "a"})
     other = ChatFormat(tiny_tokenizer("{{ greeting }}" + CHATML), arguments={"greeting": "b"})
     assert len({plain, engine(chat=greeting).settings_hash, engine(chat=other).settings_hash}) == 3
+
+
+def test_an_answer_goes_as_far_as_the_first_stop_text():
+    asked = prompts()
+    whole = engine().generate(asked, max_new_tokens=24)
+    stops = ("ran", "mat", "")
+    cut = engine().generate(asked, max_new_tokens=24, stop_texts=stops)
+    assert cut == [text.partition("ran")[0].partition("mat")[0] for text in whole]
+    assert cut != whole
+
+
+def test_nothing_is_written_after_a_stop_text(monkeypatch: pytest.MonkeyPatch):
+    asked = prompts()
+    decoded: list[int] = []
+    decode = FORMAT.decode_answers
+    monkeypatch.setattr(
+        FORMAT, "decode_answers", lambda p, ids: (decoded.append(sum(map(len, ids))), decode(p, ids))[1]
+    )
+    whole = engine().generate(asked, max_new_tokens=24)
+    ((common, _),) = Counter("".join(whole)).most_common(1)
+    engine().generate(asked, max_new_tokens=24, stop_texts=(common,))
+    assert decoded[1] < 0.7 * decoded[0]

@@ -118,3 +118,19 @@ def test_progress_counts_every_answer():
     made = [*pairs(), ((Message("user", "x"),), "")]
     engine(100).answer_likelihoods(made, progress=lambda done, n: told.append((done, n)))
     assert told[-1] == (len(made), len(made))
+
+
+def test_an_answer_may_follow_raw_text_as_both_stand():
+    said = Message("user", "the cat", raw_text=True)
+    joined = Message("user", "the cat", raw_text=True, verbatim=True)
+    spaced, verbatim = engine().answer_likelihoods([((said,), "sat"), ((joined,), "sat")])
+    assert spaced.log_likelihood == engine().answer_likelihoods([((joined,), " sat")])[0].log_likelihood
+    assert verbatim.log_likelihood != spaced.log_likelihood
+
+
+def test_a_text_of_its_own_follows_the_token_that_documents_begin_with():
+    empty = (Message("user", "", raw_text=True, verbatim=True),)
+    context, continuation = FORMAT.encode_answer(empty, "the cat sat")
+    assert context == [FORMAT.tokenizer.eos_token_id]
+    assert_same(engine().answer_likelihoods([(empty, "the cat sat")]), [one_by_one(empty, "the cat sat")])
+    assert continuation == FORMAT.tokenizer("the cat sat", add_special_tokens=False)["input_ids"]

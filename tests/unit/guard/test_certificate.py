@@ -167,7 +167,7 @@ def as_shown(certificate: Certificate) -> dict[str, Any]:
 
 def test_examples_show_what_moved_most(make_certifier: Make) -> None:
     models = frozen(0.6)
-    examples = make_certifier().examples(models)  # type: ignore[arg-type]
+    examples = make_certifier().examples(models, certify(make_certifier(), models))  # type: ignore[arg-type]
     assert {e.capability for e in examples} == {"domain", "maths", "sorting"}
     for_sorting = [e for e in examples if e.capability == "sorting"]
     assert {(e.before, e.after) for e in for_sorting} == {("yes", "no")}

@@ -1,4 +1,4 @@
-"""What a few items of a ready set say about a base."""
+"""What a few items of a task say about a base."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from forgetless.errors import TaskError
-from forgetless.guard import try_set
-from forgetless.tasks import SETS
+from forgetless.guard import try_sample
+from forgetless.tasks import SETS, sample_named
 
 
 class Knowing:
@@ -25,7 +25,7 @@ class Knowing:
 
 
 def trial(share: float, *, n: int = 40) -> Any:
-    return try_set(Knowing("maths", n=n, share=share), "maths", n=n, seed=0)  # type: ignore[arg-type]
+    return try_sample(Knowing("maths", n=n, share=share), sample_named("maths", n=n, seed=0))  # type: ignore[arg-type]
 
 
 def test_an_ability_that_is_there_can_be_kept() -> None:
@@ -49,4 +49,4 @@ def test_a_few_right_answers_are_not_enough_to_tell() -> None:
 
 def test_a_set_that_needs_a_domain_says_so() -> None:
     with pytest.raises(TaskError, match="no domain here"):
-        try_set(Knowing("maths", n=2, share=1.0), "format_freedom", n=2, seed=0)  # type: ignore[arg-type]
+        try_sample(Knowing("maths", n=2, share=1.0), sample_named("format_freedom", n=2, seed=0))  # type: ignore[arg-type]

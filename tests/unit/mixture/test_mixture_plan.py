@@ -12,7 +12,7 @@ from forgetless.records import StreamKind
 
 
 def spec(name: str, share: float, rows: int, length: int = 64, kind: StreamKind = "domain") -> StreamSpec:
-    return StreamSpec(name, kind, share, np.full(rows, length, dtype=np.int64), fingerprint=name)
+    return StreamSpec.known(name, kind, share, np.full(rows, length, dtype=np.int64), fingerprint=name)
 
 
 def plan(*specs: StreamSpec, cap: int = 8, **training: object) -> MixturePlan:
@@ -59,7 +59,7 @@ def test_room_that_packing_leaves_empty_makes_the_run_longer() -> None:
 
 def test_a_planned_run_gives_the_passes_that_it_promised() -> None:
     lengths = np.random.default_rng(0).integers(5, 120, 500)
-    specs = (StreamSpec("domain", "domain", 0.7, lengths, "d"), spec("general", 0.3, 300, kind="general"))
+    specs = (StreamSpec.known("domain", "domain", 0.7, lengths, "d"), spec("general", 0.3, 300, kind="general"))
     planned = plan(*specs, epochs=3)
     stream = MixtureStream(specs, seed=5, bin_tokens=128, bins_per_batch=4)
     for _ in range(planned.steps):

@@ -15,7 +15,7 @@ from forgetless.records import StreamKind
 
 
 def spec(name: str, share: float, lengths: Sequence[int] | np.ndarray, kind: StreamKind = "domain") -> StreamSpec:
-    return StreamSpec(name, kind, share, np.asarray(lengths, dtype=np.int64), fingerprint=f"content of {name}")
+    return StreamSpec.known(name, kind, share, np.asarray(lengths, dtype=np.int64), fingerprint=f"content of {name}")
 
 
 def uniform(low: int, high: int, n: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def test_the_state_is_a_picture_not_a_view() -> None:
         stream(spec("a", 1.0, [5, 6]), bins=2),
         stream(spec("a", 1.0, [6, 5])),
         stream(spec("b", 1.0, [5, 6])),
-        stream(StreamSpec("a", "domain", 1.0, np.array([5, 6]), fingerprint="other rows")),
+        stream(StreamSpec.known("a", "domain", 1.0, np.array([5, 6]), fingerprint="other rows")),
     ],
 )
 def test_a_run_is_not_resumed_on_other_data(other: MixtureStream) -> None:

@@ -72,7 +72,7 @@ def test_the_looks_are_within_the_budget_and_the_bill_says_so(world: World) -> N
     assert cadence.within_budget == (cadence.share <= 0.15)
     assert (cadence.every_steps_given, cadence.dev_items_given) == (False, False)
     lines = {cost.work: cost for cost in plan.bill}
-    assert list(lines) == ["replay", "training", "looks", "base_dev", "certificate", "base_test"]
+    assert list(lines) == ["replay", "noise", "training", "looks", "base_dev", "certificate", "base_test"]
     assert lines["looks"].seconds == pytest.approx(cadence.share * plan.steps * plan.speeds.step_seconds, rel=1e-6)
     assert plan.seconds == pytest.approx(sum(cost.seconds for cost in plan.bill))
     assert all(cost.seconds > 0 for cost in plan.bill)
@@ -255,3 +255,17 @@ def test_a_run_that_the_disk_cannot_hold_is_refused(
     with pytest.raises(ResourceError, match="free some space") as caught:
         planned(world, tmp_path)
     assert caught.value.field == "output"
+
+
+def test_a_strict_look_is_planned_with_what_it_may_spend(world: World, tmp_path: Path) -> None:
+    strict, plain = planned(world, tmp_path, strict=True), planned(world, tmp_path)
+    assert (strict.alpha, plain.alpha) == (pytest.approx(0.025), 0.05)
+    assert any("look 1 at these test items" in note for note in strict.notes)
+    for less, more in zip(strict.capabilities, plain.capabilities, strict=True):
+        assert less.certifiable_margin > more.certifiable_margin
+
+
+def test_the_base_is_measured_against_itself_and_the_bill_says_so(world: World) -> None:
+    (noise,) = [cost for cost in world.plan.bill if cost.work == "noise"]
+    assert not noise.kept
+    assert noise.seconds > 0

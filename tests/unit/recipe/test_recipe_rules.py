@@ -271,3 +271,14 @@ def test_replay_names_one_of_the_endpoints(with_setting: Change, refusal: Refuse
         parse_recipe(data | {"endpoints": {"slow": ENDPOINT}})
     recipe = parse_recipe(data | {"endpoints": {"fast": ENDPOINT | {"url": "http://localhost:8000/v1/"}}})
     assert recipe.endpoints["fast"].url == "http://localhost:8000/v1"
+
+
+def test_a_list_has_fixed_items_and_a_margin(refusal: Refuse, with_setting: Change) -> None:
+    assert "draws others every time" in refusal("keep.sorting.target", "list").rule
+    task = {"type": "choice", "files": ["q.jsonl"], "prompt": "{q}", "choices": "options", "answer": "right"}
+    assert "needs `margin_points`" in refusal("keep.sorting", {"task": task, "target": "list"}).rule
+    kept = parse_recipe(with_setting("keep.sorting", {"task": task, "target": "list", "margin_points": 1})).keep
+    assert (kept["sorting"].target, parse_recipe(with_setting("seed", 1)).keep["sorting"].target) == (
+        "list",
+        "population",
+    )

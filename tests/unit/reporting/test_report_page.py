@@ -10,7 +10,7 @@ import pytest
 from page_checks import Page, problems
 from synthetic_run import GENTLE, INJECTION, events, write_events
 
-from forgetless.records import Certificate
+from forgetless.records import Certificate, Judgements, SubjectEstimate
 from forgetless.reporting import View, build_view, render_report, write_report
 from forgetless.reporting.view import LogPoint, Moment, Sample
 
@@ -55,6 +55,19 @@ def test_only_the_pages_own_script_may_run(gentle_page):
 def test_a_page_is_small(gentle_page, rough_page):
     assert len(gentle_page.encode()) < 500_000
     assert len(rough_page.encode()) < 500_000
+
+
+def test_a_judge_that_contradicts_itself_is_told_beside_its_verdict(gentle):
+    judged = Judgements(asked=200, disagreed=50, unreadable=10)
+    first, *others = gentle.certificate.verdicts
+    certificate = replace(
+        gentle.certificate,
+        verdicts=(replace(first, judgements=judged), *others),
+        domain=replace(gentle.certificate.domain, judgements=judged),
+    )
+    view = replace(gentle, certificate=certificate)
+    assert render_report(view).count("contradicted itself on 26.3% of 200 pairs") == 2
+    assert "contradicted itself" not in render_report(gentle)
 
 
 def test_a_very_long_answer_is_cut(gentle):
@@ -127,3 +140,21 @@ def test_write_report_puts_one_file_into_the_run(gentle_run: Path):
     assert path == gentle_run / "report.html"
     assert set(gentle_run.iterdir()) - before == {path}
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_diagnosis_stands_beside_the_verdict(gentle):
+    first, *others = gentle.certificate.verdicts
+    told = replace(
+        first,
+        noise=0.004,
+        losses_beyond_guessing=3.5,
+        gains_beyond_guessing=0.0,
+        subjects=(SubjectEstimate("law", 40, 0.5, 0.4, 5, 1), SubjectEstimate(INJECTION, 60, 0.5, 0.5, 0, 0)),
+    )
+    page = Page(
+        render_report(replace(gentle, certificate=replace(gentle.certificate, verdicts=(told, *others), strict=True)))
+    )
+    assert not page.wrong
+    for said in ("beyond guessing: 3.5 lost, 0 won", "at most 0.4 points", "2 subjects", "law: 50.0%", INJECTION):
+        assert said in page.text, said
+    assert "strict" in page.text

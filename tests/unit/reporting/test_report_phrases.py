@@ -82,6 +82,11 @@ def test_the_judges_own_words_are_translated(base, tuned, n):
             assert re.search(r"[\u4e00-\u9fff]", say(Recorded(verdict.reason), "zh")), verdict.reason
 
 
+def test_words_about_a_list_and_about_strict_looks_are_translated():
+    for said in ("on this list of 200 items", "not certified; a strict look tells no more of what failed"):
+        assert re.search(r"[\u4e00-\u9fff]", say(Recorded(said), "zh")), said
+
+
 def test_languages_are_what_the_page_offers():
     assert LANGUAGES == ("en", "zh")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 from synthetic_run import verdict
 
-from forgetless.records import MixtureShare
+from forgetless.records import Judgements, MixtureShare
 from forgetless.reporting import headline, mixture_table, open_console, verdict_table
 
 
@@ -60,6 +60,18 @@ def test_an_undecided_ability_is_explained_below_the_table():
     ]
     assert "facts: needs at least 149 items" in printed(verdict_table(verdicts, None))
     assert "facts: 要认证 2 个百分点" in printed(verdict_table(verdicts, None, language="zh"))
+
+
+def test_a_judge_that_contradicts_itself_is_told_below_the_table():
+    judged = replace(
+        verdict("facts", 0.0), capability="taste", judgements=Judgements(asked=200, disagreed=50, unreadable=10)
+    )
+    text = " ".join(printed(verdict_table([judged], replace(judged, capability="domain"))).split())
+    assert "taste: the judge contradicted itself on 26.3% of 200 pairs" in text
+    assert "10 without a verdict" in text
+    assert "domain: the judge" in text
+    assert "taste: 交换先后顺序后" in printed(verdict_table([judged], None, language="zh"))
+    assert "judge" not in printed(verdict_table([verdict("facts", 0.0)], None))
 
 
 def test_names_are_not_markup():

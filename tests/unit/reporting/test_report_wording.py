@@ -86,3 +86,14 @@ def test_every_outcome_has_an_explanation_with_and_without_bounds():
 
 def test_ten_changes_make_ten_verdicts():
     assert len(certificate(GENTLE).verdicts) == 10
+
+
+def test_a_verdict_on_a_list_says_so():
+    on_list = replace(verdict("facts", 0.0), outcome="kept", target="list")
+    assert say(wording.outcome(on_list), "en") == "kept, on this list"
+    assert "仅限这套题" in say(wording.outcome(on_list), "zh")
+
+
+def test_what_is_not_told_is_explained_in_the_judges_words():
+    sealed = replace(verdict("facts", 0.0), outcome="not_gained", n=0, reason="not certified; no more is told")
+    assert say(wording.why(sealed), "en") == "not certified; no more is told"

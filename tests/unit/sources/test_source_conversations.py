@@ -20,7 +20,8 @@ DEFINITION = {"name": "weather", "parameters": {"type": "object"}}
 
 def read(turns: list[Any], **fields: Any) -> Row | Reject:
     record = Record("f:1", {"messages": turns, **fields})
-    return row_from_record(record, shape="messages", template=None, source="s")
+    found = row_from_record(record, shape="messages", template=None, source="s")
+    return found if isinstance(found, Reject) else found.row
 
 
 def messages(turns: list[Any], **fields: Any) -> tuple[Message, ...]:
@@ -81,9 +82,9 @@ def test_fields_that_are_null_count_as_none_at_all() -> None:
     fields = {"conversations": None, "tools": None, "system": None, "chat_template_kwargs": None}
     assert messages([USER | spare, ASSISTANT | spare], **fields) == messages([USER, ASSISTANT])
     record = Record("f:1", {"messages": None, "conversation": [USER, ASSISTANT]})
-    row = row_from_record(record, shape="messages", template=None, source="s")
-    assert isinstance(row, Row)
-    assert row.messages == messages([USER, ASSISTANT])
+    found = row_from_record(record, shape="messages", template=None, source="s")
+    assert not isinstance(found, Reject)
+    assert found.row.messages == messages([USER, ASSISTANT])
 
 
 def test_a_result_is_given_the_name_of_the_tool_that_was_called() -> None:

@@ -14,9 +14,10 @@ from forgetless.sources.shapes import columns_read
 
 def row(fields: dict[str, Any], shape: str | None = None, **options: Any) -> Row | Reject:
     shape = shape or detect_shape(fields, prompts_only=options.get("prompts_only", False)) or "none"
-    return row_from_record(
+    found = row_from_record(
         Record("f:1", fields), shape=shape, template=options.pop("template", None), source="s", **options
     )
+    return found if isinstance(found, Reject) else found.row
 
 
 def turns(fields: dict[str, Any], shape: str | None = None, **options: Any) -> list[tuple[str, str, bool]]:
@@ -211,11 +212,11 @@ def test_the_id_speaks_of_the_content_alone() -> None:
     one = row_from_record(Record("f:1", fields), shape="prompt_completion", template=None, source="s")
     two = row_from_record(Record("g:9", fields), shape="prompt_completion", template=None, source="t")
     same = row({"messages": [USER, ASSISTANT]})
-    assert isinstance(one, Row)
-    assert isinstance(two, Row)
+    assert not isinstance(one, Reject)
+    assert not isinstance(two, Reject)
     assert isinstance(same, Row)
-    assert one.id == two.id == same.id
-    assert one.messages == (Message("user", "q"), Message("assistant", "a", trained=True))
+    assert one.row.id == two.row.id == same.id
+    assert one.row.messages == (Message("user", "q"), Message("assistant", "a", trained=True))
 
 
 @pytest.mark.parametrize("other", [{"question": "q", "answer": "15"}, {"question": "q5", "answer": ""}])

@@ -99,7 +99,7 @@ def test_score_outside_zero_to_one_is_refused(score):
 def test_subjects_are_shown_apart():
     base = [ItemResult(f"i{i}", 1.0, subject="law" if i < 3 else "art") for i in range(5)]
     tuned = [ItemResult(f"i{i}", float(i > 0)) for i in range(5)]
-    shown = subject_estimates(base, tuned)
-    assert list(shown) == ["art", "law"]
-    assert shown["law"].estimate == pytest.approx(-1 / 3)
-    assert shown["art"].n == 2
+    art, law = subject_estimates(base, tuned)
+    assert (art.subject, art.n, art.losses) == ("art", 2, 0)
+    assert (law.subject, law.n, law.losses) == ("law", 3, 1)
+    assert law.tuned_score == pytest.approx(2 / 3)
