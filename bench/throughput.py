@@ -227,7 +227,7 @@ def training_settings(arm: str, setting: Setting) -> Any:
     )
 
 
-def documents(count: int, setting: Setting, vocabulary: int, *, seed: int) -> tuple[Any, ...]:
+def documents(count: int, setting: Setting, vocabulary: int, *, seed: int) -> Documents:
     """Random rows of an eighth of a packed row to a whole one, of which the second half is an answer."""
     import numpy as np
 
@@ -238,7 +238,17 @@ def documents(count: int, setting: Setting, vocabulary: int, *, seed: int) -> tu
         ids = draw.integers(2, vocabulary, int(draw.integers(setting.length // 8, setting.length + 1))).tolist()
         answer = len(ids) // 2
         made.append(Encoded(ids, [-100] * answer + ids[answer:], f"row-{seed}-{number}", "source"))
-    return tuple(made)
+    return Documents(made)
+
+
+class Documents(tuple[Any, ...]):
+    """Documents that are there already, one of each row."""
+
+    __slots__ = ()
+
+    def numbers(self) -> range:
+        """The numbers of all documents."""
+        return range(len(self))
 
 
 def by_forgetless(arm: str, base: Any, setting: Setting, folder: Path) -> dict[str, float]:
@@ -256,7 +266,7 @@ def by_forgetless(arm: str, base: Any, setting: Setting, folder: Path) -> dict[s
         shares = {"domain": 1.0}
     rows = [documents(DOCUMENTS, setting, vocabulary, seed=setting.seed + i) for i in range(len(shares))]
     specs = [
-        StreamSpec(kind, kind, share, np.array([len(d.input_ids) for d in some]), f"{setting} {kind}")
+        StreamSpec.known(kind, kind, share, np.array([len(d.input_ids) for d in some]), f"{setting} {kind}")
         for (kind, share), some in zip(shares.items(), rows, strict=True)
     ]
     stream = MixtureStream(specs, seed=setting.seed, bin_tokens=setting.length, bins_per_batch=setting.batch_rows)

@@ -114,9 +114,8 @@ def _drawn(stream: MixtureStream, batches: int) -> set[tuple[int, int]]:
 
 def _more_to_read(blended: Blend, drawn: set[tuple[int, int]], kinds: Sequence[str]) -> float:
     """All tokens of streams of these kinds over those of the documents that were drawn."""
-    lengths = {i: spec.lengths for i, spec in enumerate(blended.stream.specs) if spec.kind in kinds}
-    few = sum(int(lengths[stream][index]) for stream, index in drawn if stream in lengths)
-    return sum(int(one.sum()) for one in lengths.values()) / max(few, 1)
+    few = sum(len(blended.documents[s][n].input_ids) for s, n in drawn if blended.kinds[s] in kinds)
+    return sum(spec.tokens for spec in blended.stream.specs if spec.kind in kinds) / max(few, 1)
 
 
 class _Clock(Watch):
