@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,16 @@ def loaded(model: PreTrainedModel | None = None) -> LoadedModel:
     return LoadedModel(model or tiny_model(), ChatFormat(tiny_tokenizer()), "hash", "tiny")
 
 
-def documents(count: int, *, seed: int, longest: int = 14) -> tuple[Encoded, ...]:
+class Documents(tuple[Encoded, ...]):
+    """Documents that are there already, one of each row."""
+
+    __slots__ = ()
+
+    def numbers(self) -> Sequence[int]:
+        return range(len(self))
+
+
+def documents(count: int, *, seed: int, longest: int = 14) -> Documents:
     """Random documents of 3 to `longest` tokens whose second half is labelled."""
     draw = np.random.default_rng(seed)
     made = []
@@ -68,7 +78,7 @@ def documents(count: int, *, seed: int, longest: int = 14) -> tuple[Encoded, ...
         ids = [int(i) for i in draw.integers(5, VOCABULARY, int(draw.integers(3, longest + 1)))]
         answer = len(ids) // 2
         made.append(Encoded(ids, [-100] * answer + ids[answer:], f"row-{seed}-{number}", "source"))
-    return tuple(made)
+    return Documents(made)
 
 
 def blended(

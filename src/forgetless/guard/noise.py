@@ -14,7 +14,7 @@ from forgetless.guard.capability import Capability
 from forgetless.progress import Progresses, unwatched
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import ScoreStore
-from forgetless.tasks import Task, measure
+from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import Terms, measure_noise
 
 FIRST_ITEMS = 200
@@ -76,11 +76,11 @@ def _noise(
     other, told = base.in_smaller_batches(), progress(f"base against itself: {task.name}")
 
     def moved(items: Sequence[Item]) -> float:
-        once = measure(base, task, items, store=store, progress=told).results
+        once = measure(base, task, items, store=store, progress=told)
         again: list[ItemResult] = []
         for half in in_other_batches(items):
-            again += measure(other, task, half, store=store, progress=told).results
-        return measure_noise(once, again)
+            again += measure(other, against(task, once), half, store=store, progress=told).results
+        return measure_noise(once.results, again)
 
     items = first_items(task, dev_items=dev_items, seed=seed)
     f = moved(items)

@@ -1,6 +1,8 @@
-"""The run folder: everything a run leaves behind, written so that a kill at any instant loses nothing."""
+"""The run folder: everything a run leaves behind, written so that a kill at any instant loses nothing.
 
-from forgetless.rundir.arrays import Arrays, Form, arrays_folder, kept_arrays
+What needs NumPy (`arrays`) is imported by its own name, for the command line starts through this room.
+"""
+
 from forgetless.rundir.files import (
     atomic_write,
     cache_folder,
@@ -19,11 +21,8 @@ from forgetless.rundir.run import RunFolder, open_run, read_events
 from forgetless.rundir.scores import ScoreStore
 
 __all__ = [
-    "Arrays",
-    "Form",
     "RunFolder",
     "ScoreStore",
-    "arrays_folder",
     "atomic_write",
     "cache_folder",
     "canonical_json",
@@ -33,7 +32,6 @@ __all__ = [
     "folder_bytes",
     "free_bytes",
     "hash_folder",
-    "kept_arrays",
     "manifest",
     "open_run",
     "read_events",

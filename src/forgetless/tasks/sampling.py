@@ -75,7 +75,8 @@ def sample_named(name: str, *, n: int, seed: int, recipe: Recipe | ComparisonRec
         return Sample(name, items, scorer, found.chance, ready_margin(name) / 100)
     settings, margin = _without_recipe(name) if recipe is None else _in_recipe(name, recipe)
     folder = Path() if recipe is None else recipe.folder
-    task = build_task(name, settings, folder=folder, seed=seed)
+    endpoints = recipe.endpoints if recipe is not None else {}
+    task = build_task(name, settings, folder=folder, seed=seed, endpoints=endpoints)
     return Sample(name, task.items("dev", limit=n, seed=seed), task, task.chance, margin)
 
 

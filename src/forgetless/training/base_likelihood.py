@@ -20,7 +20,7 @@ from forgetless.models import LoadedModel, attention_of
 from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
 from forgetless.records import StreamKind
-from forgetless.rundir import Arrays, Form, kept_arrays
+from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
 from forgetless.training.collate import Collator

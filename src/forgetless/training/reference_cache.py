@@ -22,7 +22,7 @@ from forgetless.losses import TopK, top_k
 from forgetless.models import LoadedModel, attention_of
 from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
-from forgetless.rundir import Arrays, Form, kept_arrays
+from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
 from forgetless.training.collate import Collator

@@ -76,9 +76,8 @@ def test_bundles_hold_ready_sets() -> None:
 def test_what_is_written_out_names_task_and_margin(with_setting: Change) -> None:
     recipe = parse_recipe(with_setting("keep", ["refusal"]))
     written = yaml.safe_load(dump_recipe(recipe))
-    assert written["keep"] == {
-        "refusal": {"task": {"type": "ready", "set": "refusal", "items": None}, "margin_points": 8.0}
-    }
+    entry = {"task": {"type": "ready", "set": "refusal", "items": None}, "margin_points": 8.0, "target": "population"}
+    assert written["keep"] == {"refusal": entry}
     assert parse_recipe(written) == recipe
 
 

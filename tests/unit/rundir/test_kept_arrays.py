@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from forgetless.errors import ResourceError
-from forgetless.rundir import Arrays, Form, arrays, arrays_folder, kept_arrays
+from forgetless.rundir import arrays
+from forgetless.rundir.arrays import Arrays, Form, arrays_folder, kept_arrays
 
 FORMS = {"ids": Form((4, 3), np.dtype(np.uint16)), "values": Form((4,), np.dtype(np.float32))}
 MADE_OF = {"base": "abc", "k": 3}

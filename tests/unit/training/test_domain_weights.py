@@ -20,7 +20,7 @@ from forgetless.training import fit, try_steps
 from forgetless.training.base_likelihood import base_weights
 from forgetless.training.blend import Blend
 from forgetless.training.prepare import prepare
-from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model, weights, with_lora
+from training_kit import SETTINGS, Documents, blended, fit_arguments, loaded, tiny_model, weights, with_lora
 
 KINDS: tuple[StreamKind, ...] = ("domain", "replay")
 RULES = ["eaft", "stm", "flow", "dft", "asft"]
@@ -47,7 +47,7 @@ def chosen(rule: str, **changes: Any) -> TrainingSettings:
 def mixture(kinds: tuple[StreamKind, ...], settings: TrainingSettings) -> Blend:
     """Documents in which every other token repeats the one before it, which `surer_base` is sure of."""
     mixed = blended(kinds, settings=settings)
-    return dataclasses.replace(mixed, documents=tuple(tuple(map(stuttered, stream)) for stream in mixed.documents))
+    return dataclasses.replace(mixed, documents=tuple(Documents(map(stuttered, stream)) for stream in mixed.documents))
 
 
 def stuttered(document: Encoded) -> Encoded:
@@ -156,12 +156,12 @@ def test_weights_by_the_base_are_read_once_and_rows_differ(tmp_path: Path, monke
     flow = base_weights(base, mixed, settings, collate, cache=tmp_path, progress=lambda *d: told.append(d))
     assert told[-1] == (20, 20)
     masks = [[place > 0 and label != -100 for place, label in enumerate(d.labels)] for d in mixed.documents[0]]
-    trained = np.concatenate([w[np.array(m)] for w, m in zip(flow[0], masks, strict=True)])
+    trained = np.concatenate([w[np.array(m)] for w, m in zip(flow[0].values(), masks, strict=True)])
     assert trained.mean() == pytest.approx(1.0, rel=1e-5)
     assert len(set(trained.tolist())) > 10
     monkeypatch.setattr(type(base.model.base_model), "forward", lambda *a, **k: pytest.fail("these were read before"))
     stm = base_weights(base, mixed, chosen("stm"), collate, cache=tmp_path)
-    kept = np.concatenate([w[np.array(m)] for w, m in zip(stm[0], masks, strict=True)])
+    kept = np.concatenate([w[np.array(m)] for w, m in zip(stm[0].values(), masks, strict=True)])
     assert set(kept.tolist()) == {0.0, 1.0}
     assert flow.keys() == stm.keys() == {0}
 
