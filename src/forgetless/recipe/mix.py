@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
+from forgetless.errors import RecipeError
+
 DEFAULT_SHARES: Final = {"general": 0.15, "replay": 0.3, "text": 0.05}
 """Of all training tokens; a kind that has no source gives its share to the domain (`bench/mixtures.py`)."""
 
@@ -19,13 +21,15 @@ def write_out_mix(data: Any) -> Any:
     Sources of one kind have equal shares. Replay is added where there is none.
 
     Raises:
-        ValueError: A share is set by hand as well, or the mix is unknown.
+        RecipeError: A share is set by hand as well, or the mix is unknown.
     """
     if not isinstance(data, dict) or "mix" not in data:
         return data
     data = dict(data)
     if (name := data.pop("mix")) != "default":
-        raise ValueError(f"`mix: {name}` is not known; the only ready mixture is `default`")
+        raise RecipeError(
+            field="mix", value=name, rule="the only ready mixture is `default`", way_out="write it, or leave `mix` out"
+        )
     sources, replay = data.get("sources"), data.get("replay")
     replay = {} if replay is None else replay
     parts = [*sources.values()] if isinstance(sources, dict) else []
@@ -33,7 +37,12 @@ def write_out_mix(data: Any) -> Any:
         return data
     for place, part in (*((f"sources.{name}", part) for name, part in sources.items()), ("replay", replay)):
         if part.get("share") is not None:
-            raise ValueError(f"`mix: default` sets all shares; leave `{place}.share` out, or leave `mix` out")
+            raise RecipeError(
+                field=f"{place}.share",
+                value=part["share"],
+                rule="`mix: default` sets all shares",
+                way_out="leave this one out, or leave `mix` out",
+            )
     many = Counter(str(part.get("kind")) for part in parts)
     shares = {kind: share for kind, share in DEFAULT_SHARES.items() if kind in (*many, "replay")}
     shares["domain"] = 1.0 - sum(shares.values())

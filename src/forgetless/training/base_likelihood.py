@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from forgetless.records import StreamKind
 from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
 from forgetless.training.blend import Blend
-from forgetless.training.collate import Collator
+from forgetless.training.collate import Bin, Collator
 
 Weights = dict[int, dict[int, npt.NDArray[np.float32]]]
 """For each stream of the domain, for each of its documents, a weight for each token."""
@@ -83,20 +84,8 @@ def base_weights(
         "computed_in": settings.precision,
         "only": None if only is None else documents,
     }
-
-    def fill(arrays: Arrays) -> None:
-        done = 0
-        for read in BasePass(base.model, labelled, settings).over(documents):
-            place = slice(done, done + read.ids.shape[0])
-            losses = cross_entropy_each(
-                read.states, read.head.weight, read.ids, bias=read.head.bias, softcap=read.head.softcap
-            )
-            arrays["log_likelihood"][place] = -losses.to(torch.float32).cpu().numpy()
-            done = place.stop
-            if progress is not None:
-                progress(read.documents, len(documents))
-
     forms = {"log_likelihood": Form((max(sum(counts), 1),), np.dtype(np.float32))}
+    fill = partial(_read, BasePass(base.model, labelled, settings), documents, progress)
     kept = kept_arrays(cache, made_of, forms, fill, field="training.domain_weights")["log_likelihood"]
     ends = list(itertools.accumulate(counts))
     said = [kept[end - count : end] for count, end in zip(counts, ends, strict=True)]
@@ -109,6 +98,20 @@ def base_weights(
     for (stream, index), values in zip(documents, found, strict=True):
         weights[stream][index][masks[stream, index]] = values
     return weights
+
+
+def _read(read: BasePass, documents: Bin, progress: Progress | None, arrays: Arrays) -> None:
+    """Fill in the log-likelihood of every label of the documents, one after the other."""
+    done = 0
+    for found in read.over(documents):
+        place = slice(done, done + found.ids.shape[0])
+        losses = cross_entropy_each(
+            found.states, found.head.weight, found.ids, bias=found.head.bias, softcap=found.head.softcap
+        )
+        arrays["log_likelihood"][place] = -losses.to(torch.float32).cpu().numpy()
+        done = place.stop
+        if progress is not None:
+            progress(found.documents, len(documents))
 
 
 def _confident(said: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
