@@ -1,38 +1,34 @@
 """The recipe: what a run should do, as data that validates alone."""
 
+from forgetless.recipe.data import (
+    EndpointSettings,
+    FileSettings,
+    MixtureSettings,
+    RecordSettings,
+    ReplaySettings,
+    RowTemplate,
+    SourceSettings,
+)
 from forgetless.recipe.load import dump_recipe, load_comparison, load_recipe, parse_recipe
 from forgetless.recipe.ready import BUNDLES, READY_SETS, ReadyName, ready_margin
-from forgetless.recipe.schema import (
+from forgetless.recipe.schema import CapabilitySettings, ComparisonRecipe, DomainSettings, EvaluationSettings, Recipe
+from forgetless.recipe.settled import settled, settled_like
+from forgetless.recipe.tasks import (
     AnswerProbabilityTask,
-    CapabilitySettings,
     ChoiceTask,
-    ComparisonRecipe,
-    DomainSettings,
-    EndpointSettings,
-    EvaluationSettings,
-    FileSettings,
     GenerationTask,
     HeldOutTask,
     ItemFiles,
     LmEvalTask,
-    LoraSettings,
-    MixtureSettings,
-    ModelSettings,
     PreferenceTask,
     ProceduralTask,
     PythonTask,
     ReadyTask,
     ReasoningGymTask,
-    Recipe,
-    RecordSettings,
-    ReplaySettings,
-    RowTemplate,
-    SourceSettings,
     TaskSettings,
     TemplateLeakTask,
-    TrainingSettings,
 )
-from forgetless.recipe.settled import settled, settled_like
+from forgetless.recipe.training import LoraSettings, ModelSettings, TrainingSettings
 
 __all__ = [
     "BUNDLES",

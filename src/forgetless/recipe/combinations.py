@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from forgetless.errors import RecipeError
 
 if TYPE_CHECKING:
-    from forgetless.recipe.schema import EvaluationSettings, ModelSettings, ReplaySettings, TrainingSettings
+    from forgetless.recipe.data import ReplaySettings
+    from forgetless.recipe.schema import EvaluationSettings
+    from forgetless.recipe.training import ModelSettings, TrainingSettings
 
 
 def refuse_combinations(

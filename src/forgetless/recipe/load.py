@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from forgetless.errors import RecipeError
-from forgetless.recipe.schema import ComparisonRecipe, EndpointSettings, Recipe
+from forgetless.recipe.data import EndpointSettings
+from forgetless.recipe.schema import ComparisonRecipe, Recipe
 
 R = TypeVar("R", Recipe, ComparisonRecipe)
 
