@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from .batches import pass_tokens
+from .prefixes import shared_prefix
+from .reuse import reuse_of
 from .running import RunningBatch
 
 
@@ -80,8 +83,8 @@ def continue_batch(
     """
     written: list[list[int]] = [[] for _ in prompts]
     ended: list[int | None] = [None] * len(prompts)
-    batch = RunningBatch(model, prompts, pad_id=pad_id)
-    alive, logits = list(range(len(prompts))), batch.logits
+    batch, logits = _read_prompts(model, prompts, columns=max(map(len, prompts)) + max(room), pad_id=pad_id)
+    alive = list(range(len(prompts)))
     while True:
         chosen = choose(logits)
         going = []
@@ -100,3 +103,18 @@ def continue_batch(
             batch.select(slots)
             chosen, alive = chosen[slots], [alive[slot] for slot in going]
         logits = batch.feed(chosen[:, None])[:, -1]
+
+
+def _read_prompts(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], *, columns: int, pad_id: int
+) -> tuple[RunningBatch, Tensor]:
+    """The prompts with the logits after them; what all begin with is read once where that saves more than a pass."""
+    prefix = shared_prefix(prompts)
+    most = reuse_of(model).prefix_columns
+    if (len(prompts) - 1) * prefix <= pass_tokens(model.device) or (most is not None and columns > most):
+        batch = RunningBatch(model, len(prompts), pad_id=pad_id)
+        return batch, batch.feed_prompts(prompts)
+    beginning = RunningBatch(model, 1, pad_id=pad_id)
+    beginning.feed_prompts([prompts[0][:prefix]])
+    batch = beginning.repeated(len(prompts))
+    return batch, batch.feed_prompts([prompt[prefix:] for prompt in prompts])

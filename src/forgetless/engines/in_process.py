@@ -19,12 +19,12 @@ from forgetless.tokens import ChatFormat, Prompt
 from .batches import LOGITS_PER_BATCH, length_sorted_batches
 from .decoding import Continuation, TokenChooser, continue_batch
 from .engine import AnswerLikelihood
-from .likelihood import Continued, batch_likelihoods, likelihood_batches
+from .likelihood import Continued, likelihoods
 from .measuring import measuring
 from .prompts import whole_prompts
 from .stops import StopTexts, cut_at
 
-_REVISION = 1
+_REVISION = 2
 """Raised whenever the way answers are made changes, so that no stored score of the old way is taken for a new one."""
 
 
@@ -38,7 +38,8 @@ class TransformersEngine:
         model: The model, on its device.
         format: How it writes conversations.
         model_hash: What addresses its results.
-        batch_tokens: The most tokens of a batch, padding and new tokens included; a single longer row still goes.
+        batch_tokens: The most tokens of a batch, padding, new tokens and what rows share included; a single longer row
+            still goes.
     """
 
     def __init__(
@@ -196,14 +197,16 @@ class TransformersEngine:
         asked = [i for i, pair in enumerate(encoded) if pair.answer]
         done = len(pairs) - len(asked)
         with measuring(self._outer):
-            for batch in likelihood_batches(
-                [encoded[i] for i in asked], batch_tokens=self._batch_tokens, vocabulary=self._vocabulary
+            for found in likelihoods(
+                self._model,
+                [encoded[i] for i in asked],
+                pad_id=self._format.pad_id,
+                batch_tokens=self._batch_tokens,
             ):
-                places = [asked[i] for i in batch]
-                found = batch_likelihoods(self._model, [encoded[i] for i in places], pad_id=self._format.pad_id)
-                for i, (log_likelihood, greedy) in zip(places, found, strict=True):
+                for place, (log_likelihood, greedy) in found.items():
+                    i = asked[place]
                     results[i] = AnswerLikelihood(log_likelihood, len(encoded[i].answer), results[i].bytes, greedy)
-                done += len(batch)
+                done += len(found)
                 if progress is not None:
                     progress(done, len(pairs))
         return results

@@ -1,21 +1,24 @@
 """How likely given answers are, token by token, summed.
 
-A context that several answers share (the choices of one question) is read once for all of them. Answers are fed after
-their context from the cache, filled up on the right, where padding can reach nothing that counts.
+What answers have in common is read once: the beginning of many contexts (instructions, shown examples) for all of them,
+a context for all its answers. The first token of an answer is scored where the context ends; only what follows it is
+fed, filled up on the right, where padding can reach nothing that counts.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from .batches import LOGITS_PER_BATCH, right_padded
-from .running import RunningBatch
+from .batches import LOGITS_PER_BATCH, lightly_padded, pass_tokens, right_padded
+from .prefixes import PrefixGroup, prefix_groups
+from .reuse import reuse_of
+from .running import RunningBatch, read
 
 _NO_TARGET = -100
 
@@ -34,49 +37,191 @@ class Likelihood(NamedTuple):
     greedy: bool
 
 
-def likelihood_batches(pairs: Sequence[Continued], *, batch_tokens: int, vocabulary: int) -> Iterator[list[int]]:
-    """Yields the indices of each batch: long contexts first, answers to one context side by side.
+class Limits(NamedTuple):
+    """What bounds a batch.
 
-    Rows times longest context plus answer stay within `batch_tokens`, and the logits of a batch within
-    `LOGITS_PER_BATCH`, but for single rows.
+    `tokens` counts the columns of all rows that the model holds, a shared beginning and padding once for each row;
+    `logit_rows` how many positions have logits at once; `pass_tokens` what a pass costs beside the tokens that it
+    reads. Single rows go in any case.
     """
-    order = sorted(range(len(pairs)), key=lambda i: (-len(pairs[i].context), tuple(pairs[i].context)))
-    batch: list[int] = []
-    longest = 0
-    for i in order:
-        widest = max(longest, len(pairs[i].answer))
-        rows = len(batch) + 1
-        tokens = rows * (len(pairs[batch[0] if batch else i].context) + widest)
-        if batch and (tokens > batch_tokens or rows * widest * vocabulary > LOGITS_PER_BATCH):
-            yield batch
-            batch, widest = [], len(pairs[i].answer)
-        batch.append(i)
-        longest = widest
-    if batch:
-        yield batch
+
+    tokens: int
+    logit_rows: int
+    pass_tokens: int
 
 
-def batch_likelihoods(model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int) -> list[Likelihood]:
-    """The likelihood of each answer after its context; call within `measuring`."""
-    contexts = {tuple(pair.context): None for pair in pairs}
-    index = {context: i for i, context in enumerate(contexts)}
-    batch = RunningBatch(model, list(contexts), pad_id=pad_id)
-    rows = torch.tensor([index[tuple(pair.context)] for pair in pairs], device=batch.logits.device)
-    first = right_padded([pair.answer[:1] for pair in pairs], filler=_NO_TARGET, device=rows.device)
-    total, greedy = _score(batch.logits[rows, None], first)
-    if any(len(pair.answer) > 1 for pair in pairs):
-        batch.select(rows)
-        fed = right_padded([pair.answer[:-1] for pair in pairs], filler=pad_id, device=rows.device)
-        targets = right_padded([pair.answer[1:] for pair in pairs], filler=_NO_TARGET, device=rows.device)
-        rest, rest_greedy = _score(batch.feed(fed), targets)
-        total, greedy = total + rest, greedy & rest_greedy
-    return [Likelihood(value, flag) for value, flag in zip(total.tolist(), greedy.tolist(), strict=True)]
+class Asked(NamedTuple):
+    """A context, and which answers follow it: their place among all, and their ids."""
+
+    context: Sequence[int]
+    answers: Sequence[tuple[int, Sequence[int]]]
+
+    @property
+    def fed_rows(self) -> int:
+        """Answers of which more than the first token is to be scored."""
+        return sum(len(answer) > 1 for _, answer in self.answers)
+
+    @property
+    def fed_width(self) -> int:
+        """The most tokens that are fed after the context."""
+        return max(len(answer) for _, answer in self.answers) - 1
 
 
-def _score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of log-probabilities and greediness of each row, for logits [rows, width, vocabulary]."""
-    loss = cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=_NO_TARGET
-    ).view(targets.shape)
-    matches = (logits.argmax(dim=-1) == targets) | (targets == _NO_TARGET)
-    return -loss.double().sum(dim=1), matches.all(dim=1)
+class ContextBatch(NamedTuple):
+    """Contexts that go through the model together, and how many tokens they all begin with."""
+
+    prefix: int
+    asked: list[Asked]
+
+
+class _Fed(NamedTuple):
+    """An answer to be fed after its context, which is a row of the batch; `place` is the answer's among all."""
+
+    row: int
+    place: int
+    answer: Sequence[int]
+
+
+def likelihoods(
+    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, batch_tokens: int
+) -> Iterator[dict[int, Likelihood]]:
+    """Yields the likelihoods of answers after their contexts, batch by batch, by their indices.
+
+    Args:
+        model: A causal language model; call within `measuring`.
+        pairs: Contexts and answers; equal contexts are read once.
+        pad_id: Fills rows up.
+        batch_tokens: The most tokens of a batch, padding and shared beginnings included, but for single rows.
+    """
+    vocabulary = model.config.get_text_config().vocab_size
+    limits = Limits(batch_tokens, max(1, LOGITS_PER_BATCH // vocabulary), pass_tokens(model.device))
+    reuse = reuse_of(model)
+    if not reuse.contexts:
+        yield from _whole_rows(model, pairs, pad_id=pad_id, limits=limits)
+        return
+    beginning = RunningBatch(model, 1, pad_id=pad_id)
+    known: Sequence[int] = ()
+    for batch in context_batches(pairs, limits=limits, prefix_columns=reuse.prefix_columns):
+        shared = batch.asked[0].context[: batch.prefix]
+        if shared and shared != known:
+            beginning, known = RunningBatch(model, 1, pad_id=pad_id), shared
+            beginning.feed_prompts([shared])
+        rows = len(batch.asked)
+        contexts = beginning.repeated(rows) if shared else RunningBatch(model, rows, pad_id=pad_id)
+        yield _likelihoods_of(contexts, batch, limits=limits)
+
+
+def context_batches(
+    pairs: Sequence[Continued], *, limits: Limits, prefix_columns: int | None = None
+) -> Iterator[ContextBatch]:
+    """Yields every context once, with all its answers; those with one beginning stand side by side.
+
+    Args:
+        pairs: Contexts and answers.
+        limits: What bounds a batch.
+        prefix_columns: The most columns of rows that may share a beginning; `None` for any number.
+    """
+    answers: dict[tuple[int, ...], list[tuple[int, Sequence[int]]]] = defaultdict(list)
+    for place, pair in enumerate(pairs):
+        answers[tuple(pair.context)].append((place, pair.answer))
+    contexts = list(answers)
+    columns = max(map(len, contexts), default=0) + max((len(pair.answer) for pair in pairs), default=0)
+    groups = [PrefixGroup(0, list(range(len(contexts))))] if contexts else []
+    if prefix_columns is None or columns <= prefix_columns:
+        groups = prefix_groups(contexts, pass_tokens=limits.pass_tokens)
+    found = []
+    for group in groups:
+        asked = [Asked(contexts[i], answers[contexts[i]]) for i in group.members]
+        batches = lightly_padded(
+            asked,
+            lambda one, prefix=group.prefix: len(one.context) - prefix,
+            fits=lambda rows, prefix=group.prefix: _fits(rows, prefix, limits),
+            pass_tokens=limits.pass_tokens,
+        )
+        found.append([ContextBatch(group.prefix, batch) for batch in batches])
+    # The longest first: what does not fit into memory is to fail at once.
+    for of_group in sorted(found, key=lambda batches: -len(batches[0].asked[0].context)):
+        yield from of_group
+
+
+def _fits(asked: Sequence[Asked], prefix: int, limits: Limits) -> bool:
+    longest = len(asked[0].context)
+    fed_rows, fed_width = sum(one.fed_rows for one in asked), max(one.fed_width for one in asked)
+    tokens = prefix + len(asked) * longest + fed_rows * (longest + fed_width)
+    return tokens <= limits.tokens and len(asked) <= limits.logit_rows
+
+
+def _likelihoods_of(contexts: RunningBatch, batch: ContextBatch, *, limits: Limits) -> dict[int, Likelihood]:
+    """Reads what follows the shared beginning, which `contexts` have read."""
+    logits = contexts.feed_prompts([one.context[batch.prefix :] for one in batch.asked])
+    answers = [_Fed(row, place, answer) for row, one in enumerate(batch.asked) for place, answer in one.answers]
+    found = _first_tokens(logits, answers)
+    longest = len(batch.asked[0].context)
+
+    def fit(rows: Sequence[_Fed]) -> bool:
+        width = len(rows[0].answer) - 1
+        return len(rows) * (longest + width) <= limits.tokens and len(rows) * width <= limits.logit_rows
+
+    longer = [answer for answer in answers if len(answer.answer) > 1]
+    for rows in lightly_padded(longer, lambda row: len(row.answer), fits=fit, pass_tokens=limits.pass_tokens):
+        after = contexts.branch(torch.tensor([row.row for row in rows], device=logits.device))
+        fed = right_padded([row.answer[:-1] for row in rows], filler=contexts.pad_id, device=logits.device)
+        targets = right_padded([row.answer[1:] for row in rows], filler=_NO_TARGET, device=logits.device)
+        for row, rest in zip(rows, _scored(after.feed(fed), targets), strict=True):
+            first = found[row.place]
+            total, greedy = first.log_likelihood + rest.log_likelihood, first.greedy and rest.greedy
+            found[row.place] = Likelihood(total, greedy)
+    return found
+
+
+def _first_tokens(logits: Tensor, answers: Sequence[_Fed]) -> dict[int, Likelihood]:
+    """The likelihood of every answer's first token, from logits [contexts, vocabulary]."""
+    rows = torch.tensor([answer.row for answer in answers], device=logits.device)
+    tokens = torch.tensor([answer.answer[0] for answer in answers], device=logits.device)
+    logits = logits.float()
+    values = logits[rows, tokens] - logits.logsumexp(dim=-1)[rows]
+    greedy = logits.argmax(dim=-1)[rows] == tokens
+    scored = zip(answers, values.tolist(), greedy.tolist(), strict=True)
+    return {answer.place: Likelihood(value, flag) for answer, value, flag in scored}
+
+
+def _whole_rows(
+    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, limits: Limits
+) -> Iterator[dict[int, Likelihood]]:
+    """For models that cannot read on from a context: each answer with its context in one piece."""
+
+    def kept(rows: Sequence[int]) -> int:
+        """How many of the last positions of a batch are scored anywhere."""
+        longest = len(pairs[rows[0]].context) + len(pairs[rows[0]].answer) - 1
+        return longest - min(len(pairs[i].context) for i in rows) + 1
+
+    def fit(rows: Sequence[int]) -> bool:
+        longest = len(pairs[rows[0]].context) + len(pairs[rows[0]].answer)
+        return len(rows) * longest <= limits.tokens and len(rows) * kept(rows) <= limits.logit_rows
+
+    def length(i: int) -> int:
+        return len(pairs[i].context) + len(pairs[i].answer)
+
+    for rows in lightly_padded(range(len(pairs)), length, fits=fit, pass_tokens=limits.pass_tokens):
+        found = _scored(*_read_whole(model, [pairs[i] for i in rows], kept(rows), pad_id=pad_id))
+        yield dict(zip(rows, found, strict=True))
+
+
+def _read_whole(model: PreTrainedModel, pairs: Sequence[Continued], kept: int, *, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Logits of the last `kept` positions, and the token that each of them is to foretell."""
+    joined = [[*pair.context, *pair.answer] for pair in pairs]
+    ids = right_padded([row[:-1] for row in joined], filler=pad_id, device=model.device)
+    asked = [[_NO_TARGET] * (len(pair.context) - 1) + list(pair.answer) for pair in pairs]
+    targets = right_padded(asked, filler=_NO_TARGET, device=model.device)[:, -kept:]
+    return read(model, ids, use_cache=False, logits_to_keep=kept).logits[:, -kept:], targets
+
+
+def _scored(logits: Tensor, targets: Tensor) -> list[Likelihood]:
+    """The likelihood of each row's targets, for logits [rows, width, vocabulary]."""
+    logits = logits.float()
+    counts = targets != _NO_TARGET
+    tokens = targets.where(counts, 0)
+    values = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(dim=-1)
+    total = values.double().where(counts, 0.0).sum(dim=1)
+    greedy = (logits.argmax(dim=-1) == tokens) | ~counts
+    return [Likelihood(value, flag) for value, flag in zip(total.tolist(), greedy.all(dim=1).tolist(), strict=True)]

@@ -6,6 +6,8 @@ output layer is applied only where its result is used.
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -17,28 +19,38 @@ from transformers import PreTrainedModel
 from .batches import left_padded
 
 
+def read(model: PreTrainedModel, ids: Tensor, **arguments: Any) -> Any:
+    """One pass through the model, told those of the arguments that it knows.
+
+    It is the class's own forward: a trainer patches the instance's, and what is measured is the model.
+    """
+    forward = type(model).forward
+    known = known_arguments(type(model))
+    return forward(model, input_ids=ids, **{name: value for name, value in arguments.items() if name in known})
+
+
+@functools.cache
+def known_arguments(model: type[PreTrainedModel]) -> frozenset[str]:
+    """The names of what a kind of model is told."""
+    return frozenset(inspect.signature(model.forward).parameters)
+
+
 class RunningBatch:
-    """Sequences that a model has read.
+    """Sequences that a model reads side by side.
 
     Args:
         model: A causal language model; call within `measuring`.
-        prompts: Token ids of each sequence, none empty.
+        rows: How many.
         pad_id: Fills shorter sequences up on the left. Only positions tell padding from text, never this id.
-
-    Attributes:
-        logits: What the model expects after each sequence, of shape [rows, vocabulary].
     """
 
-    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], *, pad_id: int) -> None:
+    def __init__(self, model: PreTrainedModel, rows: int, *, pad_id: int) -> None:
         self._model = model
-        # The class's own forward: a trainer patches the instance's, and what is measured is the model.
-        self._read = type(model).forward
-        self._known_arguments = inspect.signature(self._read).parameters
-        ids, self._mask = left_padded(prompts, pad_id=pad_id, device=model.device)
-        self._lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
-        positions = None if self._mask is None else (self._mask.cumsum(1) - 1).clamp(min=0)
+        self.pad_id = pad_id
         self._cache: Any = None
-        self.logits = self._forward(ids, positions, keep=1)[:, -1]
+        self._mask: Tensor | None = None
+        self._columns = 0
+        self._lengths = torch.zeros(rows, dtype=torch.long, device=model.device)
 
     def select(self, rows: Tensor) -> None:
         """Goes on with these rows, in this order; a row may be left out or appear several times."""
@@ -47,28 +59,50 @@ class RunningBatch:
         if self._mask is not None:
             self._mask = self._mask[rows]
 
+    def branch(self, rows: Tensor) -> RunningBatch:
+        """These rows as a batch of their own, which leaves this one as it is."""
+        branch = copy.copy(self)
+        # Layers put new tensors in place of old ones and never write into them, so those may be shared.
+        branch._cache = copy.copy(self._cache)
+        branch._cache.layers = [copy.copy(layer) for layer in self._cache.layers]
+        branch.select(rows)
+        return branch
+
+    def repeated(self, rows: int) -> RunningBatch:
+        """The first row so many times, as a batch of its own."""
+        return self.branch(torch.zeros(rows, dtype=torch.long, device=self._model.device))
+
+    def feed_prompts(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Reads the token ids of each row, none empty, and returns the logits after them: [rows, vocabulary]."""
+        ids, real = left_padded(prompts, pad_id=self.pad_id, device=self._model.device)
+        return self._feed(ids, real, keep=1)[:, -1]
+
     def feed(self, ids: Tensor) -> Tensor:
         """Reads `ids` of shape [rows, width] and returns the logits after each, of shape [rows, width, vocabulary].
 
         Ids that only fill up a row on the right change nothing before them, but are remembered like all others.
         """
-        width = ids.shape[1]
-        positions = None
-        if self._mask is not None:
-            positions = self._lengths[:, None] + torch.arange(width, device=ids.device)
-            self._mask = torch.cat([self._mask, self._mask.new_ones(ids.shape)], dim=1)
-        self._lengths = self._lengths + width
-        return self._forward(ids, positions, keep=width)
+        return self._feed(ids, None, keep=ids.shape[1])
 
-    def _forward(self, ids: Tensor, positions: Tensor | None, *, keep: int) -> Tensor:
-        arguments = {
-            "attention_mask": self._mask,
-            "position_ids": positions,
-            "past_key_values": self._cache,
-            "use_cache": True,
-            "logits_to_keep": keep,
-        }
-        known = {name: value for name, value in arguments.items() if name in self._known_arguments}
-        output = self._read(self._model, input_ids=ids, **known)
+    def _feed(self, ids: Tensor, real: Tensor | None, *, keep: int) -> Tensor:
+        """`real` tells ids from padding, `None` where all are ids."""
+        if real is None and self._mask is not None:
+            real = torch.ones_like(ids)
+        positions = None
+        if real is not None:
+            positions = self._lengths[:, None] + (real.cumsum(1) - 1).clamp(min=0)
+            before = self._mask if self._mask is not None else ids.new_ones(len(ids), self._columns)
+            self._mask = torch.cat([before, real], dim=1)
+        self._columns += ids.shape[1]
+        self._lengths = self._lengths + (ids.shape[1] if real is None else real.sum(1))
+        output = read(
+            self._model,
+            ids,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
         self._cache = output.past_key_values
         return output.logits[:, -keep:]

@@ -51,7 +51,10 @@ class GivenAnswers:
             contexts.append(prompt + (lead if lead.strip() else ""))
             answers.append(("" if lead.strip() else lead) + pieces.guard(answer) if answer else "")
             openings.append(self._opening(contexts[-1]) if self._chat.writes_plain(messages) else [])
-        alone = pieces.ids(contexts)
+        # The answers to one question share its context.
+        different = list(dict.fromkeys(contexts))
+        known = dict(zip(different, pieces.ids(different), strict=True))
+        alone = [known[context] for context in contexts]
         joint = pieces.ids([a + b for a, b in zip(contexts, answers, strict=True)])
         split = []
         for opening, context, together, answer in zip(openings, alone, joint, answers, strict=True):

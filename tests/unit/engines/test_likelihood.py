@@ -10,9 +10,8 @@ import torch
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from forgetless.engines import AnswerLikelihood, TransformersEngine
-from forgetless.engines import batches as batches_module
 from forgetless.engines import likelihood as likelihood_module
-from forgetless.engines.likelihood import Continued, likelihood_batches
+from forgetless.engines.likelihood import Continued, Limits, context_batches
 from forgetless.errors import ModelError
 from forgetless.records import Message
 from forgetless.tokens import ChatFormat
@@ -87,24 +86,35 @@ def test_an_empty_answer_is_certain():
     assert engine().answer_likelihoods([]) == []
 
 
-def test_a_wide_vocabulary_makes_smaller_batches(monkeypatch: pytest.MonkeyPatch):
+def test_a_wide_vocabulary_makes_smaller_batches():
+    made = [Continued([1] * (5 + i), [2] * 3) for i in range(6)]
+    batches = list(context_batches(made, limits=Limits(tokens=10_000, logit_rows=2, pass_tokens=1000)))
+    assert [len(batch.asked) for batch in batches] == [2, 2, 2]
+
+
+def test_few_logits_at_a_time_change_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(likelihood_module, "LOGITS_PER_BATCH", 4 * 320)
-    made = [Continued([1] * 5, [2] * width) for width in (1, 2, 4, 9, 1, 1)]
-    batches = list(likelihood_batches(made, batch_tokens=10_000, vocabulary=320))
-    assert sorted(i for batch in batches for i in batch) == list(range(6))
-    assert all(len(b) == 1 or len(b) * max(len(made[i].answer) for i in b) <= 4 for b in batches)
-    assert batches_module.LOGITS_PER_BATCH == 1 << 27
     assert_same(engine().answer_likelihoods(pairs()[:8]), [one_by_one(*pair) for pair in pairs()[:8]])
 
 
-def test_batches_keep_within_their_budget():
+def test_batches_keep_within_their_budget_and_hold_everything_once():
     rng = random.Random(0)
-    made = [Continued([1] * rng.randint(1, 30), [2] * rng.randint(1, 9)) for _ in range(100)]
-    batches = list(likelihood_batches(made, batch_tokens=90, vocabulary=10))
-    assert sorted(i for batch in batches for i in batch) == list(range(100))
-    for batch in batches:
-        longest = max(len(made[i].context) for i in batch) + max(len(made[i].answer) for i in batch)
-        assert len(batch) == 1 or len(batch) * longest <= 90
+    opening = [3] * 12
+    made = [
+        Continued(opening * rng.randint(0, 1) + [rng.randint(4, 6) for _ in range(rng.randint(1, 30))],
+                  [2] * rng.randint(1, 9))
+        for _ in range(300)
+    ]  # fmt: skip
+    batches = list(context_batches(made, limits=Limits(tokens=120, logit_rows=50, pass_tokens=10)))
+    places = sorted(place for batch in batches for one in batch.asked for place, _ in one.answers)
+    assert places == list(range(300))
+    assert any(batch.prefix for batch in batches)
+    for prefix, asked in batches:
+        assert all(one.context[:prefix] == asked[0].context[:prefix] and len(one.context) > prefix for one in asked)
+        longest, widest = max(len(one.context) for one in asked), max(one.fed_width for one in asked)
+        rows = sum(one.fed_rows for one in asked)
+        assert len(asked) == 1 or prefix + len(asked) * longest + rows * (longest + widest) <= 120
+        assert sum(longest - len(one.context) for one in asked) <= 10, "padding costs no more than a pass"
 
 
 def test_what_does_not_fit_the_window_is_said():
