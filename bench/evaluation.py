@@ -2,7 +2,7 @@
 
 Speed. The same task files of the harness are run twice over the same weights in one process: as tasks of forgetless
 over its engine (nothing taken from a cache), and by the harness' evaluator with its model for transformers (`HFLM`) at
-the batch size that a short trial finds fastest. The two take turns for several rounds, and medians are compared. The sets:
+the batch size that a short trial finds fastest. They take turns for several rounds, and medians are compared. The sets:
 
     mmlu_5_shot     letters A to D behind five examples; whole subjects, as many as give the items
     mmlu_0_shot     the same questions without examples
@@ -10,14 +10,15 @@ the batch size that a short trial finds fastest. The two take turns for several 
 
 Stopping. Noise on the weights makes worse models. CommonsenseQA is put to them in the blocks of a sequential verdict
 until that has decided, with the base's results from the cache; told are the items asked, those planned, and the drop on
-all of them. Beside that, simulated: how many items of lists as long as public ones a drop of known size takes.
+all of them. The part `simulated` needs no model: how many items of lists as long as public ones a known drop takes.
 
-    python bench/evaluation.py [--model PATH] [--data FOLDER] [--items N] [--sequential-items N] [--noise X ...]
+    python bench/evaluation.py [--parts PART ...] [--model PATH] [--data FOLDER] [--items N] [--noise X ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import random
 import statistics
@@ -51,40 +52,45 @@ LETTERS = ["A", "B", "C", "D"]
 LISTS = (1_221, 14_042)
 """Items of CommonsenseQA's validation part and of MMLU's test part."""
 DROPS = (0.05, 0.1, 0.2)
-SETS = ("mmlu_5_shot", "mmlu_0_shot", "commonsense_qa")
+PARTS = ("mmlu_5_shot", "mmlu_0_shot", "commonsense_qa", "stopping", "simulated")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="with mmlu/, commonsenseqa/")
-    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
-    parser.add_argument("--items", type=int, help="of each set; all by default")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--items", type=int, help="of each part; all by default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4, 16], help="of the harness, to be tried")
     parser.add_argument("--trial-items", type=int, default=6, help="of each subject, for the batch size")
-    parser.add_argument("--sequential-items", type=int, help="planned items; all by default, none at 0")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.15, 0.25], help="in standard deviations")
     parser.add_argument("--margin-points", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="evaluation", help="of the file in bench/results")
     asked = parser.parse_args()
-    loaded = load_model(ModelSettings(path=str(Path(asked.model).resolve()), dtype="float32"), folder=Path())
     figures: dict[str, Any] = {"model": Path(asked.model).name, "rounds": asked.rounds, "speed": {}}
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        datasets.config.HF_DATASETS_CACHE = folder / "datasets"
-        for name in asked.sets:
-            (folder / name).mkdir()
-            write_tasks(folder / name, name, asked.data, asked.items, asked.seed)
-            size = fastest_batch_size(loaded, name, folder / name, asked.batch_sizes, asked.trial_items)
-            figures["speed"][name] = side_by_side(loaded, name, folder / name, asked.rounds, size)
-            print(name, json.dumps(figures["speed"][name]), flush=True)
-        if asked.sequential_items != 0:
-            (folder / "stopping").mkdir()
-            write_tasks(folder / "stopping", "commonsense_qa", asked.data, asked.sequential_items, asked.seed)
-            figures["stopping"] = stopping(loaded, folder / "stopping", asked.noise, asked.margin_points, asked.seed)
+        datasets.config.HF_DATASETS_CACHE = Path(place) / "datasets"
+        loaded = None if asked.parts == ["simulated"] else load(asked.model)
+        for part in asked.parts:
+            folder = Path(place) / part
+            folder.mkdir()
+            if part == "simulated":
+                figures[part] = simulated(asked.margin_points / 100, asked.seed)
+            elif part == "stopping":
+                write_tasks(folder, "commonsense_qa", asked.data, asked.items, asked.seed)
+                figures[part] = stopping(loaded, folder, asked.noise, asked.margin_points, asked.seed)
+            else:
+                write_tasks(folder, part, asked.data, asked.items, asked.seed)
+                size = fastest_batch_size(loaded, part, folder, asked.batch_sizes, asked.trial_items)
+                figures["speed"][part] = side_by_side(loaded, part, folder, asked.rounds, size)
+            print(part, json.dumps(figures["speed"].get(part) or figures[part]), flush=True)
     print(f"written to {write_result(asked.name, figures, seed=asked.seed)}")
+
+
+def load(model: str) -> LoadedModel:
+    return load_model(ModelSettings(path=str(Path(model).resolve()), dtype="float32"), folder=Path())
 
 
 # The tasks
@@ -104,7 +110,8 @@ def mmlu(name: str, data: Path, items: int | None, seed: int) -> list[dict[str, 
     for file in files:
         if items is None or found < items:
             chosen.append(file.stem.removesuffix("_val"))
-            found += sum(1 for _ in datasets.load_dataset("csv", data_files=str(file), split="train"))
+            with file.open(encoding="utf-8", newline="") as rows:
+                found += sum(1 for _ in csv.reader(rows))
     options = "\n".join(f"{letter}. {{{{{letter}}}}}" for letter in LETTERS)
     shown = 5 if name == "mmlu_5_shot" else 0
     tasks: list[dict[str, Any]] = [
@@ -244,7 +251,6 @@ def stopping(
     _, again = timed(lambda: measure(engine_over(loaded), task, items, store=store))
     figures: dict[str, Any] = {
         "margin_points": margin_points,
-        "simulated": simulated(margin_points / 100, seed),
         "planned": len(items),
         "base": {"score": base.mean, "seconds": first.wall, "seconds_from_the_cache": again.wall},
         "worse": [],
@@ -271,7 +277,6 @@ def stopping(
                 "share_of_planned": verdict.n / len(items),
             }
         )
-        print(json.dumps(figures["worse"][-1]), flush=True)
     return figures
 
 

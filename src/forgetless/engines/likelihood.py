@@ -132,23 +132,23 @@ def context_batches(
     found = []
     for group in groups:
         asked = [Asked(contexts[i], answers[contexts[i]]) for i in group.members]
-        batches = lightly_padded(
-            asked,
-            lambda one, prefix=group.prefix: len(one.context) - prefix,
-            fits=lambda rows, prefix=group.prefix: _fits(rows, prefix, limits),
-            pass_tokens=limits.pass_tokens,
-        )
-        found.append([ContextBatch(group.prefix, batch) for batch in batches])
+        found.append([ContextBatch(group.prefix, batch) for batch in _cut(asked, group.prefix, limits)])
     # The longest first: what does not fit into memory is to fail at once.
     for of_group in sorted(found, key=lambda batches: -len(batches[0].asked[0].context)):
         yield from of_group
 
 
-def _fits(asked: Sequence[Asked], prefix: int, limits: Limits) -> bool:
-    longest = len(asked[0].context)
-    fed_rows, fed_width = sum(one.fed_rows for one in asked), max(one.fed_width for one in asked)
-    tokens = prefix + len(asked) * longest + fed_rows * (longest + fed_width)
-    return tokens <= limits.tokens and len(asked) <= limits.logit_rows
+def _cut(asked: Sequence[Asked], prefix: int, limits: Limits) -> Iterator[list[Asked]]:
+    def own(one: Asked) -> int:
+        return len(one.context) - prefix
+
+    def fit(rows: Sequence[Asked]) -> bool:
+        longest = len(rows[0].context)
+        fed_rows, fed_width = sum(one.fed_rows for one in rows), max(one.fed_width for one in rows)
+        tokens = prefix + len(rows) * longest + fed_rows * (longest + fed_width)
+        return tokens <= limits.tokens and len(rows) <= limits.logit_rows
+
+    return lightly_padded(asked, own, fits=fit, pass_tokens=limits.pass_tokens)
 
 
 def _likelihoods_of(contexts: RunningBatch, batch: ContextBatch, *, limits: Limits) -> dict[int, Likelihood]:

@@ -31,7 +31,7 @@ def prefix_groups(sequences: Sequence[Sequence[int]], *, pass_tokens: int) -> li
         sequences: Token ids, none empty, none twice.
         pass_tokens: How many tokens a pass through the model costs beside those that it reads.
     """
-    order = sorted(range(len(sequences)), key=sequences.__getitem__)
+    order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i]))
     shared = [0, *(_shared(sequences[a], sequences[b]) for a, b in pairwise(order))]
     groups = [PrefixGroup(0, [])]
     runs = [(0, len(order), groups[0])]
@@ -53,7 +53,7 @@ def prefix_groups(sequences: Sequence[Sequence[int]], *, pass_tokens: int) -> li
 
 def shared_prefix(sequences: Sequence[Sequence[int]]) -> int:
     """How many tokens all sequences begin with; the last token of each is left to it."""
-    first, last = min(sequences), max(sequences)
+    first, last = min(sequences, key=tuple), max(sequences, key=tuple)
     return min(_shared(first, last), min(map(len, sequences)) - 1)
 
 

@@ -32,7 +32,7 @@ class Reuse(NamedTuple):
 
 def reuse_of(model: PreTrainedModel) -> Reuse:
     """What may be shared inside this model; nothing where its cache is of a kind that is not known."""
-    known = known_arguments(type(model))
+    known = known_arguments(type(model).forward)
     if model._is_stateful or "past_key_values" not in known:
         return Reuse(contexts=False, prefix_columns=0)
     layers = DynamicCache(config=model.config).layers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,14 +25,14 @@ def read(model: PreTrainedModel, ids: Tensor, **arguments: Any) -> Any:
     It is the class's own forward: a trainer patches the instance's, and what is measured is the model.
     """
     forward = type(model).forward
-    known = known_arguments(type(model))
+    known = known_arguments(forward)
     return forward(model, input_ids=ids, **{name: value for name, value in arguments.items() if name in known})
 
 
 @functools.cache
-def known_arguments(model: type[PreTrainedModel]) -> frozenset[str]:
-    """The names of what a kind of model is told."""
-    return frozenset(inspect.signature(model.forward).parameters)
+def known_arguments(forward: Callable[..., Any]) -> frozenset[str]:
+    """The names of what a forward can be told."""
+    return frozenset(inspect.signature(forward).parameters)
 
 
 class RunningBatch:
