@@ -79,7 +79,9 @@ def match_task(task: str, base: Path, tuned: Path, *, wanted: str | None, subjec
             "`--other-prompts` where the prompt is a part of what is compared",
         )
     asked = after | before
-    once = {logged.doc_hash: i for i, logged in sorted(asked.items(), reverse=True)}
+    once: dict[str, int] = {}
+    for i in [*shared, *sorted(asked.keys() - set(shared))]:
+        once.setdefault(asked[i].doc_hash, i)
     judged = sorted(once.values())
     return Match(
         task=task,

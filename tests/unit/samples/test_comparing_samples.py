@@ -215,6 +215,13 @@ def test_the_same_question_again_is_judged_once(sides: Sides) -> None:
     assert "quiz: 2 items ask the same again and are left out" in result.notes
 
 
+def test_of_the_same_question_the_one_that_both_answered_is_judged(sides: Sides) -> None:
+    repeated = {**quiz(200)[5], "doc_id": 900}
+    base = [repeated if line["doc_id"] == 5 else line for line in quiz(200)]
+    (verdict,) = compare_samples(*sides({"quiz": base}, {"quiz": [*quiz(200), repeated]})).verdicts
+    assert (verdict.n, verdict.missing) == (200, 0)
+
+
 def test_graded_scores_are_judged_by_bets(sides: Sides) -> None:
     lines = [written("text", i, 0.5 + (i % 7) / 20, metrics=["f1"], f1=0.5 + (i % 7) / 20) for i in range(900)]
     result = compare_samples(*sides({"text": lines}, {"text": lines}))
