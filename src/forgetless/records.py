@@ -8,6 +8,7 @@ of them into plain JSON data and back; a missing number is `None`, never 0 and n
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -360,6 +361,12 @@ def _decode(kind: Any, data: Any) -> Any:
     if origin is dict:
         return {k: _decode(typing.get_args(kind)[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast(type, kind))
         return typing.cast(Any, kind)(**{name: _decode(hints[name], v) for name, v in data.items() if name in hints})
     return data
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Resolved once for each class, for it is slow and a score sheet holds thousands of records."""
+    return typing.get_type_hints(kind)
