@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         parse_recipe,
     )
     from forgetless.records import Certificate, CompareResult, Verdict
-    from forgetless.samples import compare_samples
+    from forgetless.samples.compare import compare_samples
 
 _HOMES = {
     "Certificate": "forgetless.records",
@@ -43,7 +43,7 @@ _HOMES = {
     "UserError": "forgetless.errors",
     "Verdict": "forgetless.records",
     "compare": "forgetless.comparison",
-    "compare_samples": "forgetless.samples",
+    "compare_samples": "forgetless.samples.compare",
     "dump_recipe": "forgetless.recipe",
     "load_comparison": "forgetless.recipe",
     "load_recipe": "forgetless.recipe",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgetless.samples import compare_samples
+from forgetless.samples.compare import compare_samples
 
 scores = st.none() | st.sampled_from([0.0, 1.0])
 

@@ -63,7 +63,7 @@ def compare(
 
     logged = [holds_samples(side) for side in (base, tuned)]
     if any(logged):
-        _only_samples(dict(zip((base, tuned), logged, strict=False)), recipe)
+        _only_samples([side for side, is_logged in zip((base, tuned), logged, strict=True) if not is_logged], recipe)
         result = _of_samples(base, tuned, task or [], group or [], metric or [], margin or [], other_prompts)
     else:
         given = {"--task": task, "--group": group, "--metric": metric, "--margin": margin}
@@ -100,7 +100,7 @@ def _of_samples(
     for_all = [_points(given, given) for given in margins if "=" not in given]
     if len(for_all) > 1:
         raise _bad_margin(", ".join(margins), "one number holds for every task that has none of its own")
-    from forgetless.samples import compare_samples
+    from forgetless.samples.compare import compare_samples
 
     return compare_samples(
         base,
@@ -133,16 +133,15 @@ def _show(
         atomic_write(html, render_compared(result, base=base, tuned=tuned))
 
 
-def _only_samples(logged: dict[str, bool], recipe: Path | None) -> None:
-    for side, is_logged in logged.items():
-        if not is_logged:
-            raise UserError(
-                field="model to compare",
-                value=side,
-                rule="holds no lm-eval samples, and the other side does: answers that were logged can only be compared "
-                "with such answers to the same questions",
-                way_out="give two models and a recipe, or two outputs of lm-eval",
-            )
+def _only_samples(others: Sequence[str], recipe: Path | None) -> None:
+    if others:
+        raise UserError(
+            field="model to compare",
+            value=others[0],
+            rule="holds no lm-eval samples, and the other side does: answers that were logged can only be compared "
+            "with such answers to the same questions",
+            way_out="give two models and a recipe, or two outputs of lm-eval",
+        )
     if recipe is not None:
         raise UserError(
             field="--recipe",

@@ -37,7 +37,8 @@ def junit_xml(verdicts: Sequence[Verdict]) -> str:
             told.text = None if result == "skipped" else _writable(f"{message}\n{_figures(verdict)}")
         ElementTree.SubElement(case, "system-out").text = _figures(verdict)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    # As text it would declare the encoding of this machine, and the file is written in UTF-8 everywhere.
+    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode("utf-8") + "\n"
 
 
 def _figures(verdict: Verdict) -> str:

@@ -83,7 +83,7 @@ def test_a_comparison_of_samples_loads_no_model_library(base: Path) -> None:
     _, exit_code, *loaded = done.stdout.splitlines()[-1].split()
     assert exit_code == "0"
     assert not set(loaded) & HEAVY
-    # About 1.2 s of processor time on an idle core; importing torch alone would take more than the rest.
+    # Most of it is importing numpy and scipy; torch alone would take longer.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 4
 
 
@@ -136,6 +136,20 @@ def test_two_models_need_a_recipe(refused: Refused) -> None:
     message = refused("compare", nano.MODEL_PATH, "org/model")
     assert "`--recipe`: (not given, and" in message
     assert "org/model are taken for models" in message
+
+
+def test_a_misspelt_recipe_is_refused_before_anything_is_loaded(recipe: Command) -> None:
+    path = recipe({"keeep": ["general"]})
+    code = (
+        "import sys\nfrom forgetless.cli import main\n"
+        f"sys.argv = ['forgetless', 'compare', 'a', 'b', '--recipe', {str(path)!r}]\n"
+        "try: main()\nexcept SystemExit as end: print('code', end.code, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    _, exit_code, *loaded = done.stdout.splitlines()[-1].split()
+    assert exit_code == "2"
+    assert "did you mean `keep`?" in done.stderr
+    assert not set(loaded) & (HEAVY | {"numpy", "scipy"})
 
 
 def test_samples_have_no_recipe_and_models_no_margin(refused: Refused, base: Path, recipe: Command) -> None:

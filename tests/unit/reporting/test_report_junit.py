@@ -21,6 +21,10 @@ def test_a_drop_tells_its_figures_in_the_message_and_in_the_text() -> None:
     assert [told.text for told in suites.iter("system-out")][1] == FIGURES
 
 
+def test_the_file_declares_the_encoding_that_it_has() -> None:
+    assert junit_xml([KEPT]).startswith("<?xml version='1.0' encoding='utf-8'?>")
+
+
 def test_suite_and_suites_count_alike() -> None:
     suites = ElementTree.fromstring(junit_xml([KEPT, LOST, LOST]))
     for counted in (suites, *suites):

@@ -11,7 +11,7 @@ import pytest
 from logged_samples import choice, lay, written
 
 from forgetless.errors import TaskError, UserError
-from forgetless.samples import compare_samples
+from forgetless.samples.compare import compare_samples
 from forgetless.verdicts import ASSUMED_DISCORDANCE, smallest_margin_points
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "samples"
