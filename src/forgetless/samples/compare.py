@@ -223,8 +223,9 @@ def _smallest_margin(pool: _Pool, capabilities: int) -> float:
 
 
 def _read_as(side: str | Path, files: SampleFiles, whose: str) -> str:
+    count = len(files.by_task) + files.older
     older = f", of which {files.older} older ones are left aside" if files.older else ""
-    return f"{whose} is read as lm-eval samples: {len(files.by_task) + files.older} files in {side}{older}"
+    return f"{whose} is read as lm-eval samples: {count} {'files' if count > 1 else 'file'} in {side}{older}"
 
 
 def _unasked(sides: tuple[SampleFiles, SampleFiles], wanted: Sequence[str]) -> list[str]:

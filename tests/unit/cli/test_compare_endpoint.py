@@ -51,7 +51,9 @@ def test_a_model_and_itself_behind_a_server_differ_in_nothing(
         path = recipe(asked_of(site, revision="one"))
         first = command("compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-")
         asked = prompts(site)
-        second = command("compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-", "--html", "c.html")
+        second = command(
+            "compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-", "--html", "c.html"
+        )
         assert asked == 14
         assert prompts(site) - asked == 2, "a greeting and a rehearsal: the scores were kept under the revision"
     (verdict,) = json.loads(first.out)["verdicts"]

@@ -48,7 +48,7 @@ def test_the_verdict_is_the_exit_code_and_is_written_down(
     options = [part for option, path in files.items() for part in (f"--{option}", path)]
     result = command("compare", base, after, "--margin", "quiz=2", *options)
     assert result.code == code
-    assert f"note: base is read as lm-eval samples: 1 files in {base}" in result.err
+    assert f"note: base is read as lm-eval samples: 1 file in {base}" in result.err
     assert outcome in result.out
     (verdict,) = json.loads(files["json"].read_text("utf-8"))["verdicts"]
     assert (verdict["outcome"], verdict["losses"], verdict["n"], verdict["margin"]) == (outcome, lost, 300, 0.02)

@@ -92,7 +92,7 @@ def test_a_comparison_without_notes_or_examples(compared: CompareResult) -> None
     "note",
     [
         "base is read as lm-eval samples: 8 files in out/base, of which 2 older ones are left aside",
-        "tuned is read as lm-eval samples: 8 files in out/tuned",
+        "tuned is read as lm-eval samples: 1 file in out/tuned",
         "the base was not asked `new`, so nothing is said about it",
         "samples do not tell how far the base differs from itself in other batches: it is taken as 0",
         "gsm8k: `exact_match` through the filter `strict-match`; guessing scores 0 points; the margin is 2.2 points, "
