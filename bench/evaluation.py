@@ -266,6 +266,7 @@ def stopping(
                 judge.update([before[i.id] for i in block], measure(engine, task, block, store=store).results)
                 if judge.decided:
                     break
+            asked_items = start + len(block)
             verdict = judge.finish()
             whole = measure(engine, task, items, store=store)
         figures["worse"].append(
@@ -273,8 +274,8 @@ def stopping(
                 "noise": noise,
                 "drop_points": 100 * ((base.mean or 0.0) - (whole.mean or 0.0)),
                 "outcome": verdict.outcome,
-                "items_asked": verdict.n,
-                "share_of_planned": verdict.n / len(items),
+                "items_asked": asked_items,
+                "share_of_planned": asked_items / len(items),
             }
         )
     return figures
@@ -286,7 +287,7 @@ def simulated(margin: float, seed: int, draws: int = 20) -> list[dict[str, float
     found = []
     for planned in LISTS:
         for drop in DROPS:
-            shares, dropped = [], 0
+            shares = []
             for _ in range(draws):
                 base = rng.random(planned) < 0.6
                 turned = rng.random(planned) < np.where(base, (drop + 0.02) / 0.6, 0.02 / 0.4)
@@ -297,11 +298,9 @@ def simulated(margin: float, seed: int, draws: int = 20) -> list[dict[str, float
                     after = [ItemResult(str(i), float(base[i] ^ turned[i]), group=str(i)) for i in block]
                     if judge.update(before, after):
                         break
-                verdict = judge.finish()
-                shares.append(verdict.n / planned)
-                dropped += verdict.outcome == "dropped"
-            found.append({"planned": planned, "drop_points": 100 * drop, "dropped": dropped / draws,
-                          "share_of_planned": statistics.median(shares)})  # fmt: skip
+                shares.append(block.stop / planned)
+            # Items are asked in blocks, so what a verdict does not need of its last one is asked too.
+            found.append({"planned": planned, "drop_points": 100 * drop, "share_of_planned": statistics.median(shares)})
     return found
 
 
