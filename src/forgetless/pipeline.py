@@ -8,6 +8,7 @@ certify what was saved, ship, report.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from forgetless.guard import Certifier, Frozen, Guard
@@ -100,8 +101,8 @@ def train(
 
         choice = guard.choose()
         run.append_event("chosen", step=choice.step, reason=choice.reason)
-        frozen = Frozen.save(base, checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training),
-                             run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
+        chosen = partial(checkpoint_model, base, run.path / "checkpoints", choice.step, recipe.training)
+        frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
         certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                               discordance=guard.discordance(choice.step), seed=recipe.seed,
                               recipe_hash=content_hash(dump_recipe(recipe)), noises=noises,
