@@ -26,6 +26,7 @@ from forgetless.stages import (
     keep_rejects,
     lay_ground,
     noises_of_base,
+    replay_parts,
     replay_rows,
     shared_scores,
     ship,
@@ -87,7 +88,8 @@ def train(
         noises = noises_of_base(recipe, ground, run, progress)
 
         replay = replay_rows(recipe, ground, run, progress)
-        blended = blend(ground.rows, replay, base.format, recipe=recipe)
+        parts = replay_parts(recipe, exam, replay)
+        blended = blend(ground.rows, replay, base.format, recipe=recipe, parts=parts)
         keep_rejects(ground.sources, run, blended)
         tell_mixture(blended, blended.plan.shares, run)
 

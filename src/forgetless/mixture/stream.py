@@ -2,9 +2,10 @@
 
 The next document comes from the stream whose tokens lag furthest behind its share, so shares hold in tokens whatever
 the lengths of the documents are, and a new set of shares holds from the next batch: nothing is drawn ahead. How long a
-document is has to be known when it is drawn, and not before. All of it is a function of the seed; the state is a few
-numbers for each stream, and a run that is resumed from it continues exactly, even where the shares were changed on the
-way.
+document is has to be known when it is drawn, and not before. Beside its share a stream has a multiplier, which says how
+much its tokens weigh in a KL term; it holds from the next batch as well. All of it is a function of the seed; the state
+is a few numbers for each stream, and a run that is resumed from it continues exactly, even where shares and multipliers
+were changed on the way.
 """
 
 from __future__ import annotations
@@ -122,6 +123,7 @@ class MixtureStream:
         ]
         # Of those that were measured: where it is not the least of all, a gap at the end of a batch stays open.
         self._shortest = [int(spec.lengths.min()) for spec in self.specs]
+        self._multipliers = [1.0] * len(self.specs)
         self._owed = [0.0] * len(self.specs)
         self._tokens = [0] * len(self.specs)
         self._batches = 0
@@ -172,6 +174,21 @@ class MixtureStream:
         """The shares that are asked for now."""
         return dict(zip(self._index, self._shares, strict=True))
 
+    def set_multipliers(self, multipliers: Mapping[str, float]) -> None:
+        """Have a KL term count the tokens of some streams so many times as the recipe says, from the next batch on.
+
+        Raises:
+            ValueError: There is no such stream, or one would count nothing or less.
+        """
+        if not set(multipliers) <= set(self._index) or not all(value > 0.0 for value in multipliers.values()):
+            raise ValueError(f"multipliers are above 0, for some of {sorted(self._index)}: {dict(multipliers)}")
+        for name, value in multipliers.items():
+            self._multipliers[self._index[name]] = float(value)
+
+    def multipliers(self) -> dict[str, float]:
+        """How often a KL term counts the tokens of each stream now; 1 is what the recipe says."""
+        return dict(zip(self._index, self._multipliers, strict=True))
+
     def realised(self) -> dict[str, float]:
         """Each stream's share of all tokens so far; empty before the first batch, when there is none."""
         total = sum(self._tokens)
@@ -194,6 +211,7 @@ class MixtureStream:
         streams = {
             spec.name: {
                 "share": self._shares[index],
+                "multiplier": self._multipliers[index],
                 "owed": self._owed[index],
                 "tokens": self._tokens[index],
                 **self._orders[index].state(),
@@ -203,7 +221,7 @@ class MixtureStream:
         return {"fingerprint": self.fingerprint, "batches": self._batches, "streams": streams}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken, shares included.
+        """Continue exactly where `state_dict` was taken, shares and multipliers included.
 
         Raises:
             RunFolderError: The state is of other documents, another seed or other sizes.
@@ -219,6 +237,7 @@ class MixtureStream:
         for index, spec in enumerate(self.specs):
             saved = state["streams"][spec.name]
             self._shares[index] = float(saved["share"])
+            self._multipliers[index] = float(saved["multiplier"])
             self._owed[index] = float(saved["owed"])
             self._tokens[index] = int(saved["tokens"])
             self._orders[index].restore(saved)

@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
+
+import numpy as np
 
 from forgetless.errors import DataError
 from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec, plan_mixture
 from forgetless.recipe import Recipe
 from forgetless.records import Row, StreamKind
-from forgetless.sources import as_rows
+from forgetless.sources import Rows, as_rows
 from forgetless.tokens import Account, ChatFormat, Encoded, TokenReject, account_of
 from forgetless.training.documents import EncodedRows, measure_rows
 
 REPLAY = "replay"
+"""The stream of replay rows, or of those that are in no stream of their own; these are `replay/NAME`."""
 
 
 class DocumentStore(Protocol):
@@ -61,7 +65,12 @@ class Blend:
 
 
 def blend(
-    rows: Mapping[str, Sequence[Row]], replay: Sequence[Row], chat_format: ChatFormat, *, recipe: Recipe
+    rows: Mapping[str, Sequence[Row]],
+    replay: Sequence[Row],
+    chat_format: ChatFormat,
+    *,
+    recipe: Recipe,
+    parts: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Blend:
     """Measure all rows and plan the mixture.
 
@@ -70,47 +79,71 @@ def blend(
         replay: The rows that the base answered; empty without `replay:`.
         chat_format: How the model writes conversations.
         recipe: Shares, lengths and seed.
+        parts: Numbers of replay rows that are a stream of their own, by name. Each stream of replay begins with its
+            part of the replay tokens, so that all rows are used equally often.
 
     Raises:
         DataError, RecipeError: The streams cannot give what the recipe asks of them, or no row of one can be trained.
         ModelError: There are conversations, and no chat template to write them with.
     """
-    asked: list[tuple[str, StreamKind, float, Sequence[Row]]] = [
-        (name, settings.kind, settings.share, rows[name]) for name, settings in recipe.sources.items()
-    ]
+    asked: dict[str, tuple[StreamKind, Rows]] = {
+        name: (settings.kind, as_rows(rows[name])) for name, settings in recipe.sources.items()
+    }
     if recipe.replay is not None:
-        asked.append((REPLAY, "replay", recipe.replay.share, replay))
+        asked |= {name: ("replay", part) for name, part in _divided(as_rows(replay), parts).items()}
     training = recipe.training
-    specs, documents, rejects, accounts = [], [], {}, {}
-    for name, kind, share, given in asked:
-        measured = measure_rows(as_rows(given), chat_format, training)
-        if measured.rejects and not len(measured.lengths):
-            raise _none_left(name, measured.rejects)
-        rejects[name], accounts[name] = measured.rejects, measured.account
-        documents.append(measured.documents)
+    measured = {name: measure_rows(given, chat_format, training) for name, (_, given) in asked.items()}
+    for name, found in measured.items():
+        if found.rejects and not len(found.lengths):
+            raise _none_left(name, found.rejects)
+    replayed = sum(measured[name].tokens for name, (kind, _) in asked.items() if kind == "replay")
+    specs = []
+    for name, (kind, _) in asked.items():
+        found = measured[name]
+        if kind != "replay":
+            share = recipe.sources[name].share
+        else:
+            assert recipe.replay is not None
+            share = recipe.replay.share * (found.tokens / max(replayed, 1))
         specs.append(
             StreamSpec(
                 name,
                 kind,
                 share,
-                measured.documents,
-                measured.lengths,
-                measured.tokens,
-                measured.fingerprint,
-                measured.tokens_error,
+                found.documents,
+                found.lengths,
+                found.tokens,
+                found.fingerprint,
+                found.tokens_error,
             )
         )
     plan = plan_mixture(specs, settings=recipe.mixture, training=training)
     stream = MixtureStream(
         specs, seed=recipe.seed, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows
     )
-    return Blend(plan, stream, tuple(documents), rejects, accounts)
+    return Blend(
+        plan,
+        stream,
+        tuple(found.documents for found in measured.values()),
+        {name: found.rejects for name, found in measured.items()},
+        {name: found.account for name, found in measured.items()},
+    )
+
+
+def _divided(replay: Rows, parts: Mapping[str, Sequence[int]]) -> dict[str, Rows]:
+    """The rows of every stream of replay, by its name; the rows that are of no part come first, if there are any."""
+    if not parts:
+        return {REPLAY: replay}
+    chosen = {f"{REPLAY}/{name}": np.array(numbers, dtype=np.int64) for name, numbers in parts.items()}
+    rest = np.setdiff1d(np.arange(len(replay)), np.concatenate([*chosen.values()]))
+    divided = ({REPLAY: rest} if len(rest) else {}) | chosen
+    return {name: replay.select(numbers) for name, numbers in divided.items()}
 
 
 def _none_left(name: str, rejects: Sequence[TokenReject]) -> DataError:
     reasons = account_of([], rejects).rejected
     return DataError(
-        field=name if name == REPLAY else f"sources.{name}",
+        field=REPLAY if name.partition("/")[0] == REPLAY else f"sources.{name}",
         value=f"{len(rejects):,} rows",
         rule="none of them can be trained on:\n" + "\n".join(f"    {n:,}: {why}" for why, n in reasons.items()),
         way_out="mend what the reasons name, or leave this source out",
