@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard, measure_noises, rehearse, set_exam
+from forgetless.guard import Exam, Guard, Multipliers, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
@@ -25,6 +25,7 @@ from forgetless.training import Blend, fit, latest_resumable
 OnEvent = Callable[[dict[str, Any]], None]
 
 _PROMPTS_COMPARED = 16
+_BY_STEP = ("log", "evaluation", "alarm", "adjustment", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,17 +327,27 @@ def train_under_guard(
     checkpoints = run.path / "checkpoints"
     resumable = latest_resumable(checkpoints) if resume else None
     last = resumable.step if resumable else 0
-    run.rewind_events(
-        lambda event: event["event"] not in ("log", "evaluation", "alarm", "stop") or event["step"] <= last
-    )
+    run.rewind_events(lambda event: event["event"] not in _BY_STEP or event["step"] <= last)
+    multipliers = None
+    if recipe.constraints:
+        multipliers = Multipliers(guard.exam.capabilities, stream=blended.stream, tokens=blended.plan.tokens,
+                                  recipe=recipe, run=run)  # fmt: skip
     if resumable:
         guard.load_state_dict(resumable.extra)
+        if multipliers:
+            multipliers.load_state_dict(resumable.extra["multipliers"])
     bar = progress("training")
 
     def on_evaluate(model: Any, step: int, tokens: int) -> str | None:
         live = TransformersEngine(model, base.format, model_hash=weights_hash(model),
                                   batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
-        return guard.look(live, step=step, tokens=tokens)
+        reason = guard.look(live, step=step, tokens=tokens)
+        if multipliers and reason is None and step < blended.plan.steps:
+            multipliers.adjust(guard.evaluations[-1], guard.discordance(step))
+        return reason
+
+    def state() -> dict[str, Any]:
+        return guard.state_dict() | ({"multipliers": multipliers.state_dict()} if multipliers else {})
 
     result = fit(
         base,
@@ -345,7 +356,7 @@ def train_under_guard(
         output=checkpoints,
         every_steps=recipe.evaluation.every_steps,
         on_evaluate=on_evaluate,
-        extra_state=guard.state_dict,
+        extra_state=state,
         on_log=lambda fields: run.append_event("log", **fields),
         on_step=bar,
         seed=recipe.seed,

@@ -141,6 +141,7 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "mixture": _mixture,
     "log": _log,
     "evaluation": _evaluation,
+    "adjustment": lambda e: f"step {e['step']}: {e['reason']}",
     "alarm": lambda e: f"ALARM at step {e['step']}: {e['message']}",
     "stop": lambda e: f"stopped at step {e['step']}: {e['reason']}",
     "chosen": lambda e: f"chosen: step {e['step']} ({e['reason']})",

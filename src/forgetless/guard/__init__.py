@@ -7,7 +7,8 @@ from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import level_of_look, next_look
-from forgetless.guard.margins import JudgedPart, judged_part
+from forgetless.guard.margins import JudgedPart, judged_part, training_aim
+from forgetless.guard.multipliers import Multipliers
 from forgetless.guard.noise import first_items, in_other_batches, measure_noises
 from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
@@ -22,6 +23,7 @@ __all__ = [
     "Frozen",
     "Guard",
     "JudgedPart",
+    "Multipliers",
     "Trial",
     "block_items",
     "capabilities_of",
@@ -35,5 +37,6 @@ __all__ = [
     "next_look",
     "rehearse",
     "set_exam",
+    "training_aim",
     "try_sample",
 ]

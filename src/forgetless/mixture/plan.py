@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forgetless.errors import RecipeError
-from forgetless.mixture.stream import MixtureStream, StreamSpec
+from forgetless.mixture.spec import StreamSpec
+from forgetless.mixture.stream import MixtureStream
 from forgetless.recipe import MixtureSettings, TrainingSettings
 from forgetless.records import MixtureShare
 

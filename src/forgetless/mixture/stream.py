@@ -10,80 +10,19 @@ were changed on the way.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from forgetless.errors import DataError, RunFolderError
+from forgetless.errors import RunFolderError
 from forgetless.mixture.order import DocumentOrder
-from forgetless.records import StreamKind
+from forgetless.mixture.spec import StreamSpec, check_lengths
 from forgetless.rundir import content_hash
 
 Bin = list[tuple[int, int]]
 
 _WAITING_LIMIT = 32
 _SHARE_TOLERANCE = 1e-6
-
-
-class Documents(Protocol):
-    """The rows of one stream, of which each gives one document, several or none."""
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        ...
-
-    def lengths(self, row: int) -> Sequence[int]:
-        """The tokens of each document that a row gives."""
-        ...
-
-
-class KnownLengths:
-    """Rows of one document each, whose lengths are all known."""
-
-    def __init__(self, lengths: npt.NDArray[np.int64]) -> None:
-        self._lengths = lengths
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def lengths(self, row: int) -> Sequence[int]:
-        """The length of its one document."""
-        return (int(self._lengths[row]),)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StreamSpec:
-    """One stream: its share of all tokens, and its documents.
-
-    `lengths` are those of the documents that were measured beforehand, all of them or a sample; `tokens` is what one
-    pass over the stream holds, known up to the standard error `tokens_error`. `fingerprint` stands for the content of
-    the documents, so that a run is never resumed on other data.
-    """
-
-    name: str
-    kind: StreamKind
-    share: float
-    documents: Documents
-    lengths: npt.NDArray[np.int64]
-    tokens: int
-    fingerprint: str
-    tokens_error: int = 0
-
-    @classmethod
-    def known(
-        cls, name: str, kind: StreamKind, share: float, lengths: npt.NDArray[np.int64], fingerprint: str
-    ) -> StreamSpec:
-        """A stream of which every length is known."""
-        return cls(name, kind, share, KnownLengths(lengths), lengths, int(lengths.sum()), fingerprint)
-
-    def rehearsed(self) -> StreamSpec:
-        """The stream as far as it was measured, to see how it will pack without reading a row."""
-        return dataclasses.replace(self, documents=KnownLengths(self.lengths))
 
 
 class MixtureStream:
@@ -102,7 +41,7 @@ class MixtureStream:
 
     def __init__(self, specs: Sequence[StreamSpec], *, seed: int, bin_tokens: int, bins_per_batch: int) -> None:
         for spec in specs:
-            _check_lengths(spec, bin_tokens)
+            check_lengths(spec, bin_tokens)
         self.specs = tuple(specs)
         self.seed = seed
         self.bin_tokens = bin_tokens
@@ -269,23 +208,6 @@ class MixtureStream:
         if not all(value >= 0.0 for value in values) or abs(sum(values) - 1.0) > _SHARE_TOLERANCE:
             raise ValueError(f"shares are not negative and add up to 1: {dict(shares)}")
         return [value / sum(values) for value in values]
-
-
-def _check_lengths(spec: StreamSpec, bin_tokens: int) -> None:
-    if not len(spec.documents):
-        raise DataError(
-            field=f"sources.{spec.name}",
-            value="0 documents",
-            rule="no row is left to train on",
-            way_out="see the rejects, or leave the source out",
-        )
-    if int(spec.lengths.min()) < 1 or int(spec.lengths.max()) > bin_tokens:
-        raise DataError(
-            field=f"sources.{spec.name}",
-            value=f"documents of {int(spec.lengths.min()):,} to {int(spec.lengths.max()):,} tokens",
-            rule=f"a document has 1 to {bin_tokens:,} tokens",
-            way_out="shorten the long documents, or raise `training.max_length_tokens`",
-        )
 
 
 def _fingerprint(specs: Sequence[StreamSpec], seed: int, bin_tokens: int, bins_per_batch: int) -> str:

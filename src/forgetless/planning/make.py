@@ -206,4 +206,6 @@ def _warnings(
             f"`evaluation.budget_percent: {recipe.evaluation.budget_percent:g}`; "
             f"{', '.join([*less, 'keep fewer abilities'])}, or allow more"
         )
+    if recipe.constraints and cadence.looks < 2:
+        yield "constraints move λ after a look, and the only look is at the end: lower `evaluation.every_steps`"
     yield from warnings_about(capabilities, alpha=alpha)

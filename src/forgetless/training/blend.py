@@ -16,15 +16,12 @@ from typing import Protocol
 import numpy as np
 
 from forgetless.errors import DataError
-from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec, plan_mixture
+from forgetless.mixture import REPLAY, MixturePlan, MixtureStream, StreamSpec, plan_mixture, replay_of
 from forgetless.recipe import Recipe
 from forgetless.records import Row, StreamKind
 from forgetless.sources import Rows, as_rows
 from forgetless.tokens import Account, ChatFormat, Encoded, TokenReject, account_of
 from forgetless.training.documents import EncodedRows, measure_rows
-
-REPLAY = "replay"
-"""The stream of replay rows, or of those that are in no stream of their own; these are `replay/NAME`."""
 
 
 class DocumentStore(Protocol):
@@ -79,8 +76,8 @@ def blend(
         replay: The rows that the base answered; empty without `replay:`.
         chat_format: How the model writes conversations.
         recipe: Shares, lengths and seed.
-        parts: Numbers of replay rows that are a stream of their own, by name. Each stream of replay begins with its
-            part of the replay tokens, so that all rows are used equally often.
+        parts: Numbers of the replay rows that hold one capability, by its name; they are a stream of their own. Each
+            stream of replay begins with its part of the replay tokens, so that all rows are used equally often.
 
     Raises:
         DataError, RecipeError: The streams cannot give what the recipe asks of them, or no row of one can be trained.
@@ -134,7 +131,7 @@ def _divided(replay: Rows, parts: Mapping[str, Sequence[int]]) -> dict[str, Rows
     """The rows of every stream of replay, by its name; the rows that are of no part come first, if there are any."""
     if not parts:
         return {REPLAY: replay}
-    chosen = {f"{REPLAY}/{name}": np.array(numbers, dtype=np.int64) for name, numbers in parts.items()}
+    chosen = {replay_of(name): np.array(numbers, dtype=np.int64) for name, numbers in parts.items()}
     rest = np.setdiff1d(np.arange(len(replay)), np.concatenate([*chosen.values()]))
     divided = ({REPLAY: rest} if len(rest) else {}) | chosen
     return {name: replay.select(numbers) for name, numbers in divided.items()}

@@ -12,7 +12,7 @@ stream's multiplier does not rescale the others. It knows no trainer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch

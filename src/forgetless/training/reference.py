@@ -41,9 +41,7 @@ class CachedReference:
 
         def measure(head: OutputHead, states: Tensor, chosen: Tensor, weights: Tensor | None) -> TokenSum:
             reference = TopK(*(column[chosen] for column in known))
-            return cached_kl_sum(
-                states, head.weight, reference, weights=weights, bias=head.bias, softcap=head.softcap
-            )
+            return cached_kl_sum(states, head.weight, reference, weights=weights, bias=head.bias, softcap=head.softcap)
 
         return measure
 

@@ -120,9 +120,7 @@ def store_top_k(
     return StoredTopK(starts, arrays["ids"], arrays["log_probabilities"], arrays["tail"])
 
 
-def _asked(
-    held: DocumentStore, collate: Collator, stream: int, only: Collection[tuple[int, int]] | None
-) -> list[int]:
+def _asked(held: DocumentStore, collate: Collator, stream: int, only: Collection[tuple[int, int]] | None) -> list[int]:
     """How many tokens of each document of a stream are held; 0 for numbers that are none's."""
     numbers = held.numbers()
     asked = [0] * (numbers[-1] + 1)
