@@ -260,7 +260,8 @@ class Adjustment:
         drop: Mean score of the base less that of the model on the dev part; `error` is its standard error.
         budget: The drop to aim at (rule 15).
         pressure: g, in [−1, 1]: how far the drop lies beyond the budget, noise taken off.
-        weight_before: λ of the KL on its replay rows until now; `weight` is λ from now on.
+        weight_before: λ of the KL that it asked until now of the replay rows that hold it; `weight` is what it asks
+            from now on. Where the same rows hold several capabilities, the largest λ counts.
         share_before: Their share of all training tokens until now; `share` is the share from now on.
         own: Whether there are replay rows of its own kind; otherwise it is held by those that are like no capability.
     """

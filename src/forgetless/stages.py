@@ -313,6 +313,13 @@ def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder)
                      accounts=blended.accounts)  # fmt: skip
 
 
+def multipliers_of(recipe: Recipe, exam: Exam, blended: Blend, run: RunFolder) -> Multipliers | None:
+    """What the guard's looks move; nothing without `constraints`."""
+    if not recipe.constraints:
+        return None
+    return Multipliers(exam.capabilities, stream=blended.stream, plan=blended.plan, recipe=recipe, run=run)
+
+
 def train_under_guard(
     recipe: Recipe,
     base: LoadedModel,
@@ -328,26 +335,14 @@ def train_under_guard(
     resumable = latest_resumable(checkpoints) if resume else None
     last = resumable.step if resumable else 0
     run.rewind_events(lambda event: event["event"] not in _BY_STEP or event["step"] <= last)
-    multipliers = None
-    if recipe.constraints:
-        multipliers = Multipliers(guard.exam.capabilities, stream=blended.stream, tokens=blended.plan.tokens,
-                                  recipe=recipe, run=run)  # fmt: skip
     if resumable:
         guard.load_state_dict(resumable.extra)
-        if multipliers:
-            multipliers.load_state_dict(resumable.extra["multipliers"])
     bar = progress("training")
 
     def on_evaluate(model: Any, step: int, tokens: int) -> str | None:
         live = TransformersEngine(model, base.format, model_hash=weights_hash(model),
                                   batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
-        reason = guard.look(live, step=step, tokens=tokens)
-        if multipliers and reason is None and step < blended.plan.steps:
-            multipliers.adjust(guard.evaluations[-1], guard.discordance(step))
-        return reason
-
-    def state() -> dict[str, Any]:
-        return guard.state_dict() | ({"multipliers": multipliers.state_dict()} if multipliers else {})
+        return guard.look(live, step=step, tokens=tokens)
 
     result = fit(
         base,
@@ -356,7 +351,7 @@ def train_under_guard(
         output=checkpoints,
         every_steps=recipe.evaluation.every_steps,
         on_evaluate=on_evaluate,
-        extra_state=state,
+        extra_state=guard.state_dict,
         on_log=lambda fields: run.append_event("log", **fields),
         on_step=bar,
         seed=recipe.seed,

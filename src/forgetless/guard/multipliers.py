@@ -11,11 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forgetless.constraints import Slack, moved, shares_of
+from forgetless.constraints import LEAST, Slack, moved, shares_of
 from forgetless.guard.capability import Capability
 from forgetless.guard.ledger import level_of_look
 from forgetless.guard.margins import judged_part, training_aim
-from forgetless.mixture import REPLAY, MixtureStream, replay_of
+from forgetless.mixture import REPLAY, MixturePlan, MixtureStream, replay_of
 from forgetless.recipe import Recipe
 from forgetless.records import Adjustment, CapabilityScore, Evaluation, to_json
 from forgetless.rundir import RunFolder
@@ -28,13 +28,19 @@ class Multipliers:
     Args:
         capabilities: What is to be kept.
         stream: The mixture, whose streams of replay are held harder or less hard.
-        tokens: Training tokens of the whole run.
+        plan: Steps and tokens of the whole run.
         recipe: λ, the repetition cap, and how strictly the certificate will judge.
         run: The run folder; every move is an event.
     """
 
     def __init__(
-        self, capabilities: Sequence[Capability], *, stream: MixtureStream, tokens: int, recipe: Recipe, run: RunFolder
+        self,
+        capabilities: Sequence[Capability],
+        *,
+        stream: MixtureStream,
+        plan: MixturePlan,
+        recipe: Recipe,
+        run: RunFolder,
     ) -> None:
         self._capabilities = {c.name: c for c in capabilities}
         self._test_parts = {c.name: judged_part(c.task, limit=recipe.evaluation.test_items) for c in capabilities}
@@ -42,7 +48,7 @@ class Multipliers:
         self._weight = recipe.training.kl_weight
         self._cap = recipe.mixture.repetition_cap
         self._stream = stream
-        self._tokens = tokens
+        self._plan = plan
         self._run = run
         replay = {spec.name: spec for spec in stream.specs if spec.kind == "replay"}
         self._total = math.fsum(spec.share for spec in replay.values())
@@ -52,16 +58,20 @@ class Multipliers:
         self._multipliers = dict.fromkeys(self._capabilities, 1.0)
 
     def adjust(self, evaluation: Evaluation, discordance: Mapping[str, float]) -> None:
-        """Move what the look gives reason to move; it holds from the next batch.
+        """Move what the look gives reason to move; it holds from the next batch. After the last step nothing moves.
 
         Args:
             evaluation: The look.
             discordance: Mean squared difference of each capability at it.
         """
+        if evaluation.step >= self._plan.steps:
+            return
         found = ((c.capability, self._slack(c, discordance.get(c.capability))) for c in evaluation.capabilities)
         slacks = {name: slack for name, slack in found if slack is not None}
         before, shares_before = dict(self._multipliers), self._stream.shares()
-        self._multipliers |= {name: moved(before[name], slack.pressure) for name, slack in slacks.items()}
+        self._multipliers |= {
+            name: max(self._least(name), moved(before[name], slack.pressure)) for name, slack in slacks.items()
+        }
         if self._multipliers == before:
             return
         self._hold()
@@ -80,7 +90,7 @@ class Multipliers:
                     weight=self._weight * self._multipliers[name],
                     share_before=math.fsum(shares_before[stream] for stream in held_by),
                     share=math.fsum(shares[stream] for stream in held_by),
-                    own=held_by == (replay_of(name),),
+                    own=self._has_own(name),
                 )
                 self._run.append_event("adjustment", **to_json(adjustment), reason=_reason(adjustment))
 
@@ -112,19 +122,21 @@ class Multipliers:
             ),
         )
 
-    def _hold(self) -> None:
-        """Hand multipliers and shares to the stream. What holds several capabilities follows the one that needs most.
+    def _has_own(self, name: str) -> bool:
+        return self._held_by[name] == (replay_of(name),)
 
-        Rows that are like no capability hold what nobody measures too: λ of the recipe is the least for them.
-        """
+    def _least(self, name: str) -> float:
+        """The rows that hold it hold others too, and what nobody measures: λ of the recipe is the least for them."""
+        return LEAST if self._has_own(name) else 1.0
+
+    def _hold(self) -> None:
+        """Hand multipliers and shares to the stream. What holds several capabilities follows the one that asks most."""
         held = {
             stream: max((m for name, m in self._multipliers.items() if stream in self._held_by[name]), default=1.0)
             for stream in self._parts
         }
-        if REPLAY in held:
-            held[REPLAY] = max(1.0, held[REPLAY])
         given = self._stream.tokens()
-        left = max(self._tokens - sum(given.values()), 1)
+        left = max(self._plan.tokens - sum(given.values()), 1)
         ceilings = {name: (self._cap * self._pass_tokens[name] - given[name]) / left for name in self._parts}
         shares = shares_of(self._total, parts=self._parts, multipliers=held, ceilings=ceilings)
         self._stream.set_multipliers(held)

@@ -93,27 +93,20 @@ def blend(
     for name, found in measured.items():
         if found.rejects and not len(found.lengths):
             raise _none_left(name, found.rejects)
-    replayed = sum(measured[name].tokens for name, (kind, _) in asked.items() if kind == "replay")
-    specs = []
-    for name, (kind, _) in asked.items():
-        found = measured[name]
-        if kind != "replay":
-            share = recipe.sources[name].share
-        else:
-            assert recipe.replay is not None
-            share = recipe.replay.share * (found.tokens / max(replayed, 1))
-        specs.append(
-            StreamSpec(
-                name,
-                kind,
-                share,
-                found.documents,
-                found.lengths,
-                found.tokens,
-                found.fingerprint,
-                found.tokens_error,
-            )
+    shares = _shares(recipe, {name: found.tokens for name, found in measured.items()})
+    specs = [
+        StreamSpec(
+            name,
+            asked[name][0],
+            shares[name],
+            found.documents,
+            found.lengths,
+            found.tokens,
+            found.fingerprint,
+            found.tokens_error,
         )
+        for name, found in measured.items()
+    ]
     plan = plan_mixture(specs, settings=recipe.mixture, training=training)
     stream = MixtureStream(
         specs, seed=recipe.seed, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows
@@ -135,6 +128,16 @@ def _divided(replay: Rows, parts: Mapping[str, Sequence[int]]) -> dict[str, Rows
     rest = np.setdiff1d(np.arange(len(replay)), np.concatenate([*chosen.values()]))
     divided = ({REPLAY: rest} if len(rest) else {}) | chosen
     return {name: replay.select(numbers) for name, numbers in divided.items()}
+
+
+def _shares(recipe: Recipe, tokens: Mapping[str, int]) -> dict[str, float]:
+    """What the recipe says of each stream; those of replay have their part of its tokens."""
+    shares = {name: source.share for name, source in recipe.sources.items()}
+    replay = {name: count for name, count in tokens.items() if name not in shares}
+    if recipe.replay is not None:
+        whole = max(sum(replay.values()), 1)
+        shares |= {name: recipe.replay.share * (count / whole) for name, count in replay.items()}
+    return shares
 
 
 def _none_left(name: str, rejects: Sequence[TokenReject]) -> DataError:

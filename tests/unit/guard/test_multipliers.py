@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted_models import ListTask, exam_of
+from scripted_models import ListTask, ScriptedModel, exam_of
 
-from forgetless.guard import Multipliers
-from forgetless.mixture import MixtureStream, StreamSpec
+from forgetless.guard import Guard, Multipliers
+from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec
 from forgetless.recipe import Recipe
 from forgetless.records import Adjustment, CapabilityScore, Evaluation, from_json
 from forgetless.rundir import RunFolder
@@ -45,7 +45,8 @@ def make_multipliers(run: RunFolder) -> MakeMultipliers:
             }
         )
         exam = exam_of(ListTask("maths", test=test), ListTask("sorting", fresh=True, test=test), margin=0.02)
-        return Multipliers(exam.capabilities, stream=stream, tokens=tokens, recipe=recipe, run=run)
+        plan = MixturePlan(steps=100, tokens=tokens, tokens_per_step=tokens // 100, shares=())
+        return Multipliers(exam.capabilities, stream=stream, plan=plan, recipe=recipe, run=run)
 
     return make
 
@@ -104,6 +105,11 @@ def test_where_every_row_is_of_a_kind_all_of_them_hold_the_others(make_multiplie
     assert stream.shares() == pytest.approx({"bank": 0.6, "replay/maths": 0.4})
 
 
+def test_after_the_last_step_there_is_nothing_to_hold(make_multipliers: MakeMultipliers, run: RunFolder) -> None:
+    make_multipliers(mixture()).adjust(*look(step=100, maths=0.05, sorting=0.05))
+    assert told(run) == []
+
+
 def test_noise_and_what_the_base_cannot_do_move_nothing(make_multipliers: MakeMultipliers, run: RunFolder) -> None:
     stream = mixture()
     multipliers = make_multipliers(stream)
@@ -152,3 +158,21 @@ def test_the_state_continues_exactly(make_multipliers: MakeMultipliers) -> None:
             multipliers.adjust(*look(step, maths=drop, sorting=0.01))
     assert first.state_dict() == second.state_dict()
     assert whole.state_dict() == resumed.state_dict()
+
+
+@pytest.mark.parametrize("stop_on_alarm", [False, True])
+def test_a_look_of_the_guard_moves_them_unless_it_ends_the_run(
+    make_guard: Callable[..., Guard], make_multipliers: MakeMultipliers, run: RunFolder, stop_on_alarm: bool
+) -> None:
+    stream = mixture()
+    guard = make_guard(stop_on_alarm=stop_on_alarm)
+    guard.multipliers = make_multipliers(stream)
+    tuned = ScriptedModel("tuned", {"maths": 0.5})
+    reason = guard.look(tuned, step=5, tokens=500)  # type: ignore[arg-type]
+    assert (reason is not None) is stop_on_alarm
+    assert (stream.multipliers()["replay/maths"] > 1.0) is not stop_on_alarm
+    assert [event["event"] for event in run.events()][0] == "evaluation"
+    later = make_guard()
+    later.multipliers = make_multipliers(mixture())
+    later.load_state_dict(json.loads(json.dumps(guard.state_dict())))
+    assert later.multipliers.state_dict() == guard.multipliers.state_dict()
