@@ -8,6 +8,7 @@ of them into plain JSON data and back; a missing number is `None`, never 0 and n
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -210,6 +211,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One item as the base and the tuned model answered it, for a reader who wants to see what a number means."""
+
+    capability: str
+    prompt: str
+    target: str = ""
+    before: str = ""
+    after: str = ""
+    before_score: float | None = None
+    after_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """Verdicts on two finished models; `domain` is `None` where no domain was measured.
+
+    `notes` say what the verdicts rest on besides the two models, and `examples` show items whose score moved.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    domain: Verdict | None
+    notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MixtureShare:
     """One line of the mixture table: what a source was asked to give and what it gave."""
 
@@ -363,6 +390,12 @@ def _decode(kind: Any, data: Any) -> Any:
     if origin is dict:
         return {k: _decode(typing.get_args(kind)[1], v) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast(type, kind))
         return typing.cast(Any, kind)(**{name: _decode(hints[name], v) for name, v in data.items() if name in hints})
     return data
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Resolved once for each class, for it is slow and a score sheet holds thousands of records."""
+    return typing.get_type_hints(kind)

@@ -186,6 +186,8 @@ def _key(recipe: Recipe, ground: Ground) -> str:
         del asked[name]
     for capability in asked["keep"].values():
         del capability["margin_points"]
+    for name in ("learning_rate", "warmup_steps", "schedule"):
+        del asked["training"][name]
     rows = {name: rows.fingerprint for name, rows in ground.rows.items()}
     machine = (platform.node(), platform.processor(), os.cpu_count(), torch.get_num_threads())
     device = _device_name(ground.base.model.device)

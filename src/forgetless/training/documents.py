@@ -73,11 +73,24 @@ class EncodedRows:
         documents, left_out = self.encode(row)
         if left_out is not None and self.on_left_out is not None:
             self.on_left_out(left_out)
+        self.hold(row, documents)
+        return documents
+
+    def hold(self, row: int, documents: Sequence[Encoded]) -> None:
+        """Keep the documents that a row gives at hand, in place of those that nobody asked for the longest."""
         self._held[row] = documents
         self._held_tokens += _tokens(documents)
         while self._held_tokens > _HELD_TOKENS and len(self._held) > 1:
             self._held_tokens -= _tokens(self._held.popitem(last=False)[1])
-        return documents
+
+    def among(self, rows: npt.NDArray[np.int64]) -> EncodedRows:
+        """Those of some rows, given rising, by their new numbers; what is held of them stays held."""
+        chosen = EncodedRows(self._rows.select(rows), self._format, self._settings)
+        for row, documents in self._held.items():
+            place = int(np.searchsorted(rows, row))
+            if place < len(rows) and rows[place] == row:
+                chosen.hold(place, documents)
+        return chosen
 
     def encode(self, row: int) -> tuple[Sequence[Encoded], TokenReject | None]:
         """The documents that a row gives, or why it gives none."""
@@ -129,6 +142,8 @@ def measure_rows(rows: Rows, chat_format: ChatFormat, settings: TrainingSettings
         if left_out is not None:
             rejects.append(left_out)
             unusable.append(number)
+        else:
+            everything.hold(int(number), documents)
         row_tokens.append(_tokens(documents))
         lengths += [len(document.input_ids) for document in documents]
         for document in documents:
@@ -141,7 +156,7 @@ def measure_rows(rows: Rows, chat_format: ChatFormat, settings: TrainingSettings
     if len(chosen) < len(rows):
         account = dataclasses.replace(account, sampled_from=len(rows))
     return MeasuredRows(
-        documents=EncodedRows(rows.select(usable), chat_format, settings),
+        documents=everything.among(usable),
         lengths=np.array(lengths, dtype=np.int64),
         tokens=round(counted.sum() * len(rows) / max(1, len(chosen))),
         tokens_error=round(_standard_error(counted, of=len(rows))),

@@ -171,7 +171,7 @@ def test_a_look_of_the_guard_moves_them_unless_it_ends_the_run(
     reason = guard.look(tuned, step=5, tokens=500)  # type: ignore[arg-type]
     assert (reason is not None) is stop_on_alarm
     assert (stream.multipliers()["replay/maths"] > 1.0) is not stop_on_alarm
-    assert [event["event"] for event in run.events()][0] == "evaluation"
+    assert next(event["event"] for event in run.events()) == "evaluation"
     later = make_guard()
     later.multipliers = make_multipliers(mixture())
     later.load_state_dict(json.loads(json.dumps(guard.state_dict())))

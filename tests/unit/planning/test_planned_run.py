@@ -195,6 +195,15 @@ def test_a_budget_that_buys_nothing_is_not_said_to_be_kept(world: World, tmp_pat
     assert any("budget_percent: 0.001`; keep fewer abilities, or allow more" in w for w in plan.warnings)
 
 
+@pytest.mark.usefixtures("measures_nothing")
+def test_another_learning_rate_is_as_fast(world: World, tmp_path: Path) -> None:
+    recipe = small_recipe()
+    training = recipe.training.model_dump() | {"learning_rate": 1e-4, "warmup_steps": 3, "schedule": "linear"}
+    plan = make_plan(parse_recipe(recipe.model_dump() | {"training": training}), world.ground, tmp_path, anew=False,
+                     progress=unwatched)  # fmt: skip
+    assert plan.seconds == world.plan.seconds
+
+
 def test_what_an_endpoint_answers_is_counted_in_tokens_and_not_in_hours(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -220,6 +221,19 @@ def test_a_score_sheet_is_kept_under_its_key(tmp_path: Path) -> None:
     assert ScoreStore(tmp_path / "scores").get("key") == SHEET
     assert store.get("other") is None
     assert [path.name for path in (tmp_path / "scores").iterdir()] == ["key.json"]
+
+
+def test_sheets_read_last_are_held_and_one_written_anew_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forgetless.rundir.scores._HELD_RESULTS", 2 * len(SHEET.results))
+    store = ScoreStore(tmp_path)
+    for key in ("a", "b", "c"):
+        store.put(dataclasses.replace(SHEET, key=key))
+        store.get(key)
+    for key in ("a", "b", "c"):
+        (tmp_path / f"{key}.json").unlink()
+    assert [store.get(key) is not None for key in ("a", "b", "c")] == [False, True, True]
+    store.put(changed := dataclasses.replace(SHEET, key="c", results=SHEET.results[:1]))
+    assert store.get("c") == changed
 
 
 def test_a_missing_score_stays_missing_on_disk(tmp_path: Path) -> None:

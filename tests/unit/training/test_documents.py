@@ -51,6 +51,16 @@ def blended(rows: list[Row], seed: int = 0) -> Blend:
     return blend({"bank": rows}, (), FORMAT, recipe=recipe)
 
 
+def test_what_was_measured_is_at_hand_when_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(i, 40 if i in (0, 7) else 3 + i % 5) for i in range(20)]
+    usable = [r for i, r in enumerate(rows) if i not in (0, 7)]
+    fresh = EncodedRows(as_rows(usable), FORMAT, SHORT)
+    wanted = [fresh[i] for i in range(18)]
+    documents = measure_rows(as_rows(rows), FORMAT, SHORT).documents
+    monkeypatch.setattr(EncodedRows, "encode", lambda *_: pytest.fail("encoded a second time"))
+    assert [documents[i] for i in range(18)] == wanted
+
+
 def test_rows_that_are_few_are_all_measured() -> None:
     rows = as_rows([row(i, int(n)) for i, n in enumerate(lengths_of(30))] + [row(99, 40)])
     measured = measure_rows(rows, FORMAT, SHORT)
