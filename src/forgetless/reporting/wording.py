@@ -96,7 +96,7 @@ def label(text: str) -> Said:
 
 def prompts(origin: str) -> Said:
     """Where the prompts of replay rows came from."""
-    return phrase(f"prompts.{origin}") if origin in ("self", "given") else origin
+    return phrase(f"prompts.{origin}") if origin in ("self", "given", "both") else origin
 
 
 def tally(view: View) -> tuple[int, int, int]:
