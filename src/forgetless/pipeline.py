@@ -26,7 +26,9 @@ from forgetless.stages import (
     keep_recipe,
     keep_rejects,
     lay_ground,
+    multipliers_of,
     noises_of_base,
+    replay_parts,
     replay_rows,
     shared_scores,
     ship,
@@ -88,13 +90,15 @@ def train(
         noises = noises_of_base(recipe, ground, run, progress)
 
         replay = replay_rows(recipe, ground, run, progress)
-        blended = blend(ground.rows, replay, base.format, recipe=recipe)
+        parts = replay_parts(recipe, exam, replay)
+        blended = blend(ground.rows, replay, base.format, recipe=recipe, parts=parts)
         keep_rejects(ground.sources, run, blended)
         tell_mixture(blended, blended.plan.shares, run)
 
         guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                       planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
-                      seed=recipe.seed, noises=noises, progress=progress)  # fmt: skip
+                      seed=recipe.seed, noises=noises,
+                      multipliers=multipliers_of(recipe, exam, blended, run), progress=progress)  # fmt: skip
         train_under_guard(recipe, base, blended, guard, run, resume, progress)
         mixture = realised_shares(blended.plan, blended.stream)
         tell_mixture(blended, mixture, run)
