@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM")
     parser.add_argument("--kl", choices=["without", "with", "both"], default="both")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--items", type=int, default=400, help="of each ability, and of the domain")
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="learning rate of the full arms")
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--name", default="where_updates_go", help="of the file in bench/results; `-` writes none")
     asked = parser.parse_args()
     if asked.quick:
-        asked.arms, asked.kl, asked.seeds, asked.items = QUICK, "without", 1, min(asked.items, 100)
+        asked.arms, asked.kl, asked.seeds, asked.items = QUICK, "without", [0], min(asked.items, 100)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["FORGETLESS_CACHE"] = cache
         figures = measure(asked)
@@ -103,7 +103,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         for name in asked.arms:
             arm, own = ARMS[name], named(name, held)
             started = time.monotonic()
-            told[own] = [run(arm, held, seed, asked) for seed in range(asked.seeds)]
+            told[own] = [run(arm, held, seed, asked) for seed in asked.seeds]
             against = told.get(named(arm.against, held), told[own])
             figures[own] = judged(told[own], before, against, named(arm.against, held))
             figures[own]["seconds"] = round(time.monotonic() - started, 1)

@@ -68,20 +68,13 @@ def shared_inputs(base: PreTrainedModel, names: Iterable[str], document: Tensor)
         names: Of the layers.
         document: Token ids, `[1, L]`.
     """
-    seen: list[tuple[Tensor, list[str]]] = []
-
-    def note(name: str, given: Tensor) -> None:
-        together = next((group for held, group in seen if held is given), None)
-        if together is None:
-            seen.append((given, [name]))
-        else:
-            together.append(name)
-
-    names = list(names)
-    with _listening(base, names, note):
+    names, first = list(names), dict[str, Tensor]()
+    with _listening(base, names, first.setdefault):
         _read(base, document)
-    met = {name for _, group in seen for name in group}
-    return [group for _, group in seen] + [[name] for name in names if name not in met]
+    groups: dict[int, list[str]] = {}
+    for name in names:
+        groups.setdefault(id(first.get(name, name)), []).append(name)
+    return list(groups.values())
 
 
 def second_moments(base: PreTrainedModel, widths: Mapping[str, int], documents: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -106,11 +99,14 @@ def second_moments(base: PreTrainedModel, widths: Mapping[str, int], documents: 
 
 
 @contextlib.contextmanager
-def _listening(base: PreTrainedModel, names: Iterable[str], hear: Callable[[str, Tensor], None]) -> Iterator[None]:
+def _listening(base: PreTrainedModel, names: Iterable[str], hear: Callable[[str, Tensor], object]) -> Iterator[None]:
     """Have `hear` called with a layer's name and its input, whenever one of these layers is used."""
 
     def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda module, given: hear(name, given[0])
+        def hook(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+            hear(name, given[0])
+
+        return hook
 
     modules = dict(base.named_modules())
     hooks = [modules[name].register_forward_pre_hook(hook_of(name)) for name in names]
