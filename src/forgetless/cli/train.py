@@ -21,7 +21,7 @@ def train(
     The exit code speaks of the model that the recipe ships: 0 all kept, 1 something dropped, 3 something undecided or
     nothing kept.
     """
-    from forgetless.cli.console import narrator, results_console, write_json
+    from forgetless.cli.console import narrator, print_table, results_console, write_json
     from forgetless.recipe import load_recipe
 
     settings = load_recipe(recipe)
@@ -34,8 +34,8 @@ def train(
     shown = certificate.certified_verdicts if settings.ship == "certified" and certificate.certified_a else ()
     verdicts = shown or certificate.verdicts
     domain = certificate.certified_domain if shown else certificate.domain
-    results_console(json).print(mixture_table(result.mixture))
-    results_console(json).print(verdict_table(verdicts, domain, result.covered or None))
+    print_table(mixture_table(result.mixture), json)
+    print_table(verdict_table(verdicts, domain, result.covered or None), json)
     results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
     raise typer.Exit(_shipped_exit_code(certificate, settings.ship))

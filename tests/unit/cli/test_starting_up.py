@@ -16,7 +16,10 @@ OPTIONS = {
     "demo": {"--prompts", "--output", "--seed", "--json", "--help"},
     "plan": {"--json", "--help"},
     "train": {"--resume", "--json", "--help"},
-    "compare": {"--recipe", "--json", "--junit", "--help"},
+    "compare": {
+        *("--recipe", "--task", "--group", "--metric", "--margin", "--other-prompts"),
+        *("--json", "--junit", "--html", "--help"),
+    },
     "report": {"--json", "--help"},
     "init": {
         *("--model", "--keep", "--margin", "--domain-metric", "--question", "--answer", "--encoding", "--language"),
