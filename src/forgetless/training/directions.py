@@ -26,7 +26,7 @@ _ITERATIONS = 4
 
 
 class KeptDirections(TrainerCallback):
-    """Projects the factors of a new adapter at once, their gradients as they come, and the factors after every step.
+    """Projects a new adapter at once, gradients as they come, and what was trained of it after every step.
 
     Projected gradients are those of A and B in P_L B A P_R, so clipping and the optimiser's moments count only what can
     move. AdamW divides weight by weight, which leads out of any subspace that is not made of whole coordinates:
@@ -47,7 +47,7 @@ class KeptDirections(TrainerCallback):
         _check_room(adapted, count)
         self._complements = [_Complement.of(weight, count, seed) for weight in adapted]
         for complement in self._complements:
-            complement.project()
+            complement.project_a()
             complement.project_gradients()
 
     def on_optimizer_step(
@@ -72,8 +72,13 @@ class _Complement(NamedTuple):
         return cls(adapted.a, adapted.b, left, right)
 
     @torch.no_grad()
-    def project(self) -> None:
+    def project_a(self) -> None:
         self.a.copy_(_without_rows(self.a, self.right))
+
+    @torch.no_grad()
+    def project(self) -> None:
+        if self.a.requires_grad:
+            self.project_a()
         self.b.copy_(_without_columns(self.b, self.left))
 
     def project_gradients(self) -> None:

@@ -78,8 +78,9 @@ def shared_inputs(base: PreTrainedModel, names: Iterable[str], document: Tensor)
 
 
 def second_moments(base: PreTrainedModel, widths: Mapping[str, int], documents: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Σ x xᵀ over all inputs x of some layers, by layer, `[in, in]` in float64: the weakest directions lie far below
-    the strongest.
+    """Σ x xᵀ over all inputs x of some layers, by layer, `[in, in]`.
+
+    In float64: in float32 the weakest directions would drown in the rounding of the strongest.
 
     Args:
         base: Holds the layers.

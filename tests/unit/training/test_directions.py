@@ -16,7 +16,7 @@ from forgetless.training import checkpoint_bytes, checkpoint_model, fit, least_m
 from forgetless.training.adapter import adapted_weights
 from forgetless.training.directions import KeptDirections, top_singular_vectors
 from forgetless.training.student import make_student
-from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model
+from training_kit import SETTINGS, blended, fit_arguments, loaded, tiny_model, weights
 
 KEPT = 5
 PROBE = torch.tensor([[5, 9, 20, 33, 7]])
@@ -48,7 +48,9 @@ def changes(base: PreTrainedModel, tuned: PreTrainedModel) -> dict[str, tuple[Te
 @pytest.mark.parametrize("lora", [{}, {"rslora": True, "init": "gaussian", "dropout": 0.2, "freeze_a": True}], ids=str)
 def test_what_is_shipped_has_not_touched_them(lora: dict[str, Any], tmp_path: Path) -> None:
     base, settings = loaded(), keeping(**lora)
-    fit(base, blended(settings=settings), **fit_arguments(settings, tmp_path))
+    fit(base, blended(settings=settings), **fit_arguments(settings, tmp_path, every_steps=2))
+    early, late = (weights(tmp_path / f"step-{step}") for step in (2, 4))
+    assert {torch.equal(early[name], late[name]) for name in early if "lora_A" in name} == {"freeze_a" in lora}
     found = changes(base.model, checkpoint_model(base, tmp_path, 4, settings))
     assert len(found) == 14
     for weight, change in found.values():
