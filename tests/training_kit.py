@@ -122,6 +122,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(next(folder.glob("*model.safetensors")))
 
 
-def with_lora(settings: TrainingSettings, dropout: float = 0.2) -> TrainingSettings:
-    lora = LoraSettings(rank=4, dropout=dropout)
+def with_lora(settings: TrainingSettings, dropout: float = 0.2, **more: Any) -> TrainingSettings:
+    lora = LoraSettings(rank=4, dropout=dropout, **more)
     return settings.model_copy(update={"method": "lora", "lora": lora})

@@ -27,7 +27,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora", "lora": {"rank": 4, "dropout": 0.1}},
     "adapter": {
         "method": "lora",
-        "lora": {"rank": 4, "rslora": True, "modules_to_save": ["norm"]},
+        "lora": {
+            "rank": 4,
+            "rslora": True,
+            "modules_to_save": ["norm"],
+            "init": "null_space",
+            "keep_directions": 8,
+        },
         "output": "adapter",
     },
 }

@@ -25,6 +25,7 @@ def refuse_combinations(
         *_quantised(model, training),
         *_flash(model, training),
         *_adapter(model, training, evaluation),
+        *_update(training, replay),
         *_held(training, replay),
     ):
         raise refusal
@@ -99,6 +100,27 @@ def _adapter(model: ModelSettings, training: TrainingSettings, evaluation: Evalu
             rule="there is no line from the base to a DoRA adapter: scaled down it leads to another model, for its row "
             "lengths stay",
             way_out="set `evaluation.path: [1.0]`, or `training.output: merged`, which walks between the whole models",
+        )
+
+
+def _update(training: TrainingSettings, replay: ReplaySettings | None) -> Iterator[RecipeError]:
+    """Where the update may go is read off the base and its inputs, and has to stay where it was put."""
+    lora = training.lora
+    if lora is None:
+        return
+    if lora.keep_directions is not None and lora.dora:
+        yield RecipeError(
+            field="training.lora.keep_directions",
+            value=lora.keep_directions,
+            rule="`dora` gives every row of a weight a length of its own, which changes the directions that are kept",
+            way_out="leave one of the two out",
+        )
+    if lora.init == "null_space" and replay is None:
+        yield RecipeError(
+            field="training.lora.init",
+            value=lora.init,
+            rule="the directions are found on the rows that the base is to keep, and the recipe has no `replay` rows",
+            way_out="give `replay:`, or set `init: default`",
         )
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 _CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+_STARTS = "`default`, `gaussian` or `null_space`"
 _NOT_SUPPORTED = {
     "eva": "needs a pass over the data before training",
     "orthogonal": "starts at the base only up to rounding",
-    "mica": "freezes half of the adapter",
+    "mica": "freezes the half of the adapter that starts as nothing here",
 }
 
 
@@ -23,10 +24,10 @@ def _starts_as_nothing(value: object) -> object:
     if name in _CHANGES_THE_BASE:
         raise ValueError(
             f"`{value}` takes the adapter's start out of the base's own weights, and the base that is left without the "
-            "adapter is another model than the one to be kept; write `default` or `gaussian`"
+            f"adapter is another model than the one to be kept; write {_STARTS}"
         )
     if name in _NOT_SUPPORTED:
-        raise ValueError(f"`{value}` {_NOT_SUPPORTED[name]}, and is not supported; write `default` or `gaussian`")
+        raise ValueError(f"`{value}` {_NOT_SUPPORTED[name]}, and is not supported; write {_STARTS}")
     return value
 
 
@@ -42,5 +43,5 @@ def _names_a_part(value: str) -> str:
 DomainWeights = Literal["none", "eaft", "stm", "flow", "dft", "asft"]
 """How the domain's tokens are weighed, by the names under which the rules were published."""
 
-AdapterStart = Annotated[Literal["default", "gaussian"], BeforeValidator(_starts_as_nothing)]
+AdapterStart = Annotated[Literal["default", "gaussian", "null_space"], BeforeValidator(_starts_as_nothing)]
 ModelPart = Annotated[str, AfterValidator(_names_a_part)]

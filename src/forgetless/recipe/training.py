@@ -51,7 +51,10 @@ class LoraSettings(Settings):
 
     `rslora` scales it by alpha / √rank in place of alpha / rank (arXiv 2312.03732); `dora` trains the length of each
     row of a weight apart from its direction (arXiv 2402.09353). The modules named in `modules_to_save` carry no
-    adapter: they are trained whole, and stored with it.
+    adapter: they are trained whole, and stored with it. `keep_directions` is how many of the first singular directions
+    of every adapted weight the adapter leaves alone, on both sides (OPLoRA, arXiv 2510.13003). With `init: null_space`
+    it starts where the base's inputs have the least energy over replay rows (LoRA-Null, arXiv 2503.02659), and
+    `freeze_a` trains the second of its two factors only, so that it reads there and nowhere else.
     """
 
     rank: Annotated[Whole, Field(ge=1)] = 16
@@ -62,6 +65,8 @@ class LoraSettings(Settings):
     rslora: bool = False
     dora: bool = False
     init: AdapterStart = "default"
+    freeze_a: bool = False
+    keep_directions: Annotated[Whole, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _a_module_is_adapted_or_trained_whole(self) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -24,6 +24,27 @@ from forgetless.models import libraries_silenced, sharing_copy
 from forgetless.recipe import LoraSettings
 
 _TIED_BY_PEFT = ("embed_tokens", "lm_head")
+
+
+class AdaptedWeight(NamedTuple):
+    """A weight of the base with an adapter on it, which changes it by scale · b · a.
+
+    Attributes:
+        name: Of its layer in the base.
+        layer: PEFT's layer over it.
+        a: `[rank, in]`, reads.
+        b: `[out, rank]`, writes; 0 before the first step.
+    """
+
+    name: str
+    layer: LoraLayer
+    a: nn.Parameter
+    b: nn.Parameter
+
+    def of_base(self) -> Tensor:
+        """The weight itself, `[out, in]`, in float32, whatever it is stored in."""
+        weight = dequantize_module_weight(self.layer.get_base_layer()).detach().float()
+        return weight.T if getattr(self.layer, "fan_in_fan_out", False) else weight
 
 
 def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) -> PeftModel:
@@ -49,7 +70,7 @@ def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) ->
         ensure_weight_tying=_tied(base) and any(_named(name, _TIED_BY_PEFT) for name in whole),
         use_rslora=settings.rslora,
         use_dora=settings.dora,
-        init_lora_weights=True if settings.init == "default" else settings.init,
+        init_lora_weights="gaussian" if settings.init == "gaussian" else True,
     )
     set_seed(seed)
     try:
@@ -63,7 +84,33 @@ def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) ->
     _train_in_float32(model, base.dtype)
     if settings.dora:
         _measure_rows_in_float32(model)
+    if settings.freeze_a:
+        for name, weight in model.named_parameters():
+            if ".lora_A." in name or ".lora_embedding_A." in name:
+                weight.requires_grad_(False)
     return model
+
+
+def adapted_weights(model: PeftModel, *, field: str, value: object) -> list[AdaptedWeight]:
+    """Every weight that carries an adapter, where all of them belong to linear layers.
+
+    Args:
+        model: As `with_adapter` makes it.
+        field: What asks for it in the recipe, under `training.lora`.
+        value: What the recipe says there.
+
+    Raises:
+        RecipeError: An adapter lies on another kind of layer, such as embeddings.
+    """
+    found = []
+    for name, layer in model.get_base_model().named_modules():
+        if isinstance(layer, LoraLayer):
+            factors = [side[key].weight for side in (layer.lora_A, layer.lora_B) for key in side]
+            if [factor.ndim for factor in factors] != [2, 2]:
+                raise _refused(field, value, f"speaks of linear layers, and `{name}` is another kind of layer",
+                               "leave it out of `target_modules`")  # fmt: skip
+            found.append(AdaptedWeight(name, layer, *factors))
+    return found
 
 
 def whole_modules(base: PreTrainedModel, names: Sequence[str]) -> dict[str, nn.Module]:

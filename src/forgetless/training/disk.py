@@ -56,9 +56,10 @@ def least_memory_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int
     """Bytes of memory that a run needs beside the base at the very least, activations aside.
 
     While training, the weights of the student (of an adapter: its own), gradients and the optimizer's moments of those
-    that are trained, less the base where that is set aside; or the models of the certificate.
+    that are trained, the directions that an adapter leaves alone, less the base where that is set aside; or the models
+    of the certificate.
     """
-    moving = (1 + _ADAM_MOMENTS) * trained_bytes(base, settings)
+    moving = (1 + _ADAM_MOMENTS) * trained_bytes(base, settings) + _directions_bytes(base, settings)
     spared = model_bytes(base) if sets_base_aside(settings) else 0
     return max(saved_bytes(base, settings) + moving - spared, certifying_bytes(base, settings))
 
@@ -89,8 +90,10 @@ def trained_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
     Raises:
         RecipeError: `freeze` names a part that the model does not have.
     """
-    frozen = _FLOAT32_BYTES * _size(frozen_weights(base, settings.freeze))
-    return saved_bytes(base, settings) - frozen
+    frozen = _size(frozen_weights(base, settings.freeze))
+    if settings.lora is not None and settings.lora.freeze_a:
+        frozen += settings.lora.rank * sum(layer.in_features for layer in _linear(base))
+    return saved_bytes(base, settings) - _FLOAT32_BYTES * frozen
 
 
 def model_bytes(model: PreTrainedModel) -> int:
@@ -102,9 +105,19 @@ def _size(weights: Iterable[nn.Parameter]) -> int:
     return sum(weight.numel() for weight in weights)
 
 
+def _directions_bytes(model: PreTrainedModel, settings: TrainingSettings) -> int:
+    """At most, as for the adapter."""
+    kept = (settings.lora.keep_directions if settings.lora else None) or 0
+    return _FLOAT32_BYTES * kept * sum(layer.in_features + layer.out_features for layer in _linear(model))
+
+
+def _linear(model: PreTrainedModel) -> list[nn.Linear]:
+    return [module for module in model.modules() if isinstance(module, nn.Linear)]
+
+
 def _adapter_weights(model: PreTrainedModel, settings: LoraSettings) -> int:
     """At most: as if every linear layer were adapted."""
-    linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    linear = _linear(model)
     rows = sum(m.out_features for m in linear) if settings.dora else 0
     whole = sum(_size(m.parameters()) for m in whole_modules(model, settings.modules_to_save).values())
     return sum(settings.rank * (m.in_features + m.out_features) for m in linear) + rows + whole

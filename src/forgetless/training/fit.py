@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+from peft import PeftModel
+from transformers import PreTrainedModel, TrainerCallback
 
 from forgetless.models import Aside, LoadedModel, libraries_silenced
 from forgetless.progress import Progresses, unwatched
@@ -25,9 +26,11 @@ from forgetless.training.arguments import sft_config
 from forgetless.training.blend import Blend
 from forgetless.training.checkpoints import Checkpoint, refuse_leftovers
 from forgetless.training.collate import Collator
+from forgetless.training.directions import KeptDirections
 from forgetless.training.disk import sets_base_aside
 from forgetless.training.loader import Loader
 from forgetless.training.loss import RetentionLoss, needs_live_base, replaces_stock_loss
+from forgetless.training.null_space import start_in_null_space
 from forgetless.training.prepare import prepare
 from forgetless.training.reference import CachedReference, LiveReference, Reference
 from forgetless.training.savepoint import Savepoint
@@ -151,15 +154,33 @@ def make_trainer(
             )
         return RetentionLoss(settings, stream=blended.stream, reference=reference, tally=trainer.tally)
 
+    student = make_student(base.model, settings, seed=seed)
     return RetentionTrainer(
-        make_student(base.model, settings, seed=seed),
+        student,
         config=config,
         loader=Loader(blended.stream, collate, config.process_index, config.world_size),
         tokenizer=base.format.tokenizer,
         make_loss=make_loss if replaces_stock_loss(settings, blended.kinds) else None,
         savepoint=savepoint,
-        callbacks=[watch],
+        callbacks=[watch, *_confine(student, base.model, blended, settings, seed=seed)],
     )
+
+
+def _confine(
+    student: PreTrainedModel | PeftModel,
+    base: PreTrainedModel,
+    blended: Blend,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+) -> list[TrainerCallback]:
+    """Put a new adapter where the recipe wants the update, and give what keeps it there."""
+    lora = settings.lora
+    if lora is not None and lora.init == "null_space":
+        start_in_null_space(student, base, blended, seed=seed)
+    if lora is None or lora.keep_directions is None:
+        return []
+    return [KeptDirections(student, lora.keep_directions, seed=seed)]
 
 
 def out_of_the_way(base: LoadedModel, settings: TrainingSettings, folder: Path) -> Aside | None:

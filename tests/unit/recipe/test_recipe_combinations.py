@@ -37,6 +37,8 @@ def whole(with_setting: Change, model: dict[str, Any], training: dict[str, Any],
         (FLASH, {}, "model.attention", "method: lora"),
         ({"adapter": "first"}, ADAPTER, "training.output", "output: merged"),
         ({}, ADAPTER | {"lora": {"dora": True}}, "evaluation.path", "path: [1.0]"),
+        ({}, LORA | {"lora": {"dora": True, "keep_directions": 8}}, "training.lora.keep_directions", "leave one"),
+        ({}, LORA | {"lora": {"init": "null_space"}}, "training.lora.init", "give `replay:`"),
         ({}, {"kl_direction": "reverse"}, "training.kl_direction", "domain_kl_weight"),
     ],
 )
@@ -57,6 +59,7 @@ def test_what_cannot_work_is_refused_with_a_way_out(
         ({}, ADAPTER | {"lora": {"rslora": True, "modules_to_save": ["norm"]}}, [0.5, 1.0]),
         ({}, ADAPTER | {"lora": {"dora": True}}, [1.0]),
         ({}, LORA | {"lora": {"dora": True}}, [0.5, 1.0]),
+        ({}, ADAPTER | {"lora": {"keep_directions": 8, "freeze_a": True}}, [0.5, 1.0]),
         ({"adapter": "first"}, LORA, [0.5, 1.0]),
         ({}, {"kl_direction": "reverse", "domain_kl_weight": 0.1}, [1.0]),
         ({}, {"freeze": ["embeddings", "head", "layers 3", "layers 0-0"]}, [1.0]),
@@ -142,7 +145,14 @@ def test_a_start_that_changes_the_base_is_refused_in_words(refusal: Refuse, init
 
 @pytest.mark.parametrize("init", ["eva", "orthogonal", "mica"])
 def test_a_start_that_is_not_supported_says_why(refusal: Refuse, init: str) -> None:
-    assert "`default` or `gaussian`" in refusal("training", LORA | {"lora": {"init": init}}).rule
+    assert "`default`, `gaussian` or `null_space`" in refusal("training", LORA | {"lora": {"init": init}}).rule
+
+
+def test_a_start_in_the_null_space_goes_with_replay_and_with_directions_that_are_kept(with_setting: Change) -> None:
+    lora = {"init": "null_space", "dora": True, "freeze_a": True}
+    assert parse_recipe(with_setting("training", LORA | {"lora": lora}) | REPLAYED)
+    lora = {"init": "null_space", "keep_directions": 1}
+    assert parse_recipe(with_setting("training", LORA | {"lora": lora}) | REPLAYED)
 
 
 def test_a_start_that_nobody_knows_is_answered_with_the_known_ones(refusal: Refuse) -> None:

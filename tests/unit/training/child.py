@@ -22,6 +22,8 @@ def settings_of(method: str) -> TrainingSettings:
     settings = SETTINGS.model_copy(update={"accumulate_batches": 2})
     if method == "cached":
         settings = settings.model_copy(update={"kl_reference": "cached", "kl_top_k": 8})
+    if method == "confined":
+        return with_lora(settings, keep_directions=3, init="null_space")
     return with_lora(settings) if method == "lora" else settings
 
 

@@ -65,7 +65,9 @@ def test_the_base_is_the_quantised_one(stored: Path) -> None:
     assert base.hash != load_folder(stored, dtype="bfloat16", device=DEVICE).hash
 
 
-@pytest.mark.parametrize("lora", [{"rslora": True}, {"dora": True}, {"modules_to_save": ["norm"]}], ids=str)
+@pytest.mark.parametrize(
+    "lora", [{"rslora": True}, {"dora": True}, {"modules_to_save": ["norm"]}, {"keep_directions": 4}], ids=str
+)
 def test_an_adapter_over_it_is_trained_shipped_and_read_back(
     stored: Path, tmp_path: Path, lora: dict[str, Any]
 ) -> None:

@@ -43,7 +43,8 @@ STEP_3, STEP_7, SAVING_8 = ({"die_after_steps": 3}, None), ({"die_after_steps": 
 
 @pytest.mark.parametrize(
     ("method", "kill", "reached"),
-    [(method, *kill) for method in ("full", "lora") for kill in (STEP_3, STEP_7, SAVING_8)] + [("cached", *STEP_7)],
+    [(method, *kill) for method in ("full", "lora") for kill in (STEP_3, STEP_7, SAVING_8)]
+    + [(method, *STEP_7) for method in ("cached", "confined")],
 )
 def test_killed_and_resumed(
     method: str, kill: dict[str, int], reached: int | None, tmp_path: Path, uninterrupted

@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "norms": {"modules_to_save": ["norm", "input_layernorm"]},
     "embeddings": {"modules_to_save": ["embed_tokens"]},
     "dora and head": {"dora": True, "modules_to_save": ["lm_head"]},
+    "confined": {"keep_directions": 3, "init": "null_space", "freeze_a": True},
 }
 MERGED = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -107,7 +108,9 @@ FROZEN = SETTINGS.model_copy(update={"freeze": ["embeddings", "layers 1"], "step
 
 
 @pytest.mark.parametrize(
-    "settings", [variant_of("rslora"), variant_of("dora and head"), FROZEN], ids=["rslora", "dora and head", "frozen"]
+    "settings",
+    [variant_of("rslora"), variant_of("dora and head"), variant_of("confined"), FROZEN],
+    ids=["rslora", "dora and head", "confined", "frozen"],
 )
 def test_a_run_that_falls_and_is_resumed_is_one_that_never_fell(settings: TrainingSettings, tmp_path: Path) -> None:
     def run(folder: Path, *, fall_at: int | None = None) -> None:
