@@ -38,10 +38,11 @@ def train(
     results_console(json).print(verdict_table(verdicts, domain, result.covered or None))
     results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
-    raise typer.Exit(_shipped_exit_code(certificate, settings.ship))
+    raise typer.Exit(shipped_exit_code(certificate, settings.ship))
 
 
-def _shipped_exit_code(certificate: Certificate, ship: str) -> int:
+def shipped_exit_code(certificate: Certificate, ship: str) -> int:
+    """What a script learns of the model that the recipe ships."""
     if ship == "best":
         return exit_code(certificate.verdicts)
     if ship == "certified":
