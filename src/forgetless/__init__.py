@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forgetless.comparison import CompareResult, compare
+    from forgetless.comparison import compare
     from forgetless.errors import ForgetlessError, UserError
     from forgetless.pipeline import TrainResult, train
     from forgetless.planning import Plan, plan
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
         parse_recipe,
         parse_sweep,
     )
-    from forgetless.records import Certificate, Verdict
+    from forgetless.records import Certificate, CompareResult, Verdict
+    from forgetless.samples.compare import compare_samples
     from forgetless.sweeping import SweepPlan, SweepResult, plan_sweep, sweep
 
 _HOMES = {
     "Certificate": "forgetless.records",
-    "CompareResult": "forgetless.comparison",
+    "CompareResult": "forgetless.records",
     "EndpointSettings": "forgetless.recipe",
     "ForgetlessError": "forgetless.errors",
     "ModelSettings": "forgetless.recipe",
@@ -50,6 +51,7 @@ _HOMES = {
     "UserError": "forgetless.errors",
     "Verdict": "forgetless.records",
     "compare": "forgetless.comparison",
+    "compare_samples": "forgetless.samples.compare",
     "dump_recipe": "forgetless.recipe",
     "load_comparison": "forgetless.recipe",
     "load_recipe": "forgetless.recipe",
@@ -77,6 +79,7 @@ __all__ = [
     "UserError",
     "Verdict",
     "compare",
+    "compare_samples",
     "dump_recipe",
     "load_comparison",
     "load_recipe",

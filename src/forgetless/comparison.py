@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from forgetless.engines import EndpointEngine, Engine, TransformersEngine, connect_endpoint
@@ -20,7 +19,7 @@ from forgetless.recipe import (
     Recipe,
     TemplateLeakTask,
 )
-from forgetless.records import Item, Row, Verdict
+from forgetless.records import CompareResult, Item, Row
 from forgetless.rundir import ScoreStore
 from forgetless.stages import domain_rows_of, engine_of, load_sources, shared_scores
 from forgetless.tasks import Task, build_task
@@ -29,18 +28,6 @@ ENDPOINT = "endpoint:"
 """What stands before the name of one of the recipe's endpoints where a model could be named too."""
 
 Side = ModelSettings | EndpointSettings | str | Path
-
-
-@dataclass(frozen=True, slots=True)
-class CompareResult:
-    """Verdicts on two finished models; `domain` is `None` when the recipe names no domain task.
-
-    `notes` say what the verdicts rest on besides the two models.
-    """
-
-    verdicts: tuple[Verdict, ...]
-    domain: Verdict | None
-    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -84,7 +71,8 @@ def compare(
         noises = _noises(before, capabilities, recipe, progress)
         verdicts = comparer.judge(capabilities, items, noises=noises)
         domain = comparer.judge_domain(tasks["domain"], items["domain"]) if "domain" in tasks else None
-    return CompareResult(verdicts, domain, _notes(before, after))
+        examples = comparer.examples(tasks, items)
+    return CompareResult(verdicts, domain, _notes(before, after), tuple(examples))
 
 
 def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> Sequence[Row]:

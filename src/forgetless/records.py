@@ -211,6 +211,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One item as the base and the tuned model answered it, for a reader who wants to see what a number means."""
+
+    capability: str
+    prompt: str
+    target: str = ""
+    before: str = ""
+    after: str = ""
+    before_score: float | None = None
+    after_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """Verdicts on two finished models; `domain` is `None` where no domain was measured.
+
+    `notes` say what the verdicts rest on besides the two models, and `examples` show items whose score moved.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    domain: Verdict | None
+    notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MixtureShare:
     """One line of the mixture table: what a source was asked to give and what it gave."""
 

@@ -241,7 +241,7 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
     run.append_event("replay", seconds=seconds, rows=len(rows), from_cache=replay.from_cache,
                      excluded=replay.excluded + quoting, too_long=replay.too_long, duplicates=replay.duplicates,
                      refused=replay.refused, empty=replay.dropped_empty,
-                     prompts="self" if recipe.replay.prompts == "self" else "given", modes=replay.modes,
+                     prompts=recipe.replay.origin, modes=replay.modes,
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
     return rows

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from forgetless.cli.narration import event_line
 from forgetless.rundir import atomic_write
@@ -25,6 +26,13 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def results_console(json: Path | None) -> Console:
     """Where results for people go: out of the way when standard output is to carry JSON alone."""
     return err if str(json) == "-" else out
+
+
+def print_table(table: Table, json: Path | None) -> None:
+    """A table of results, as wide as its place, which a pipe is not asked for."""
+    from forgetless.reporting import open_console
+
+    open_console(sys.stderr if str(json) == "-" else None).print(table)
 
 
 class Narrator:

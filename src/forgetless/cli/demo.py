@@ -35,7 +35,7 @@ def demo(
     abilities to the base while it learns the same domain.
     """
     started = time.monotonic()
-    from forgetless.cli.console import narrator, results_console, write_json
+    from forgetless.cli.console import narrator, print_table, results_console, write_json
     from forgetless.cli.demo_page import TITLE, arm_texts, arms_table, summary
     from forgetless.nano.demo import UNCOVERED, WRITTEN, write_demo
     from forgetless.pipeline import train
@@ -55,7 +55,7 @@ def demo(
     certificates = {arm: result.certificate for arm, result in results.items()}
     seconds = time.monotonic() - started
     tokens = {arm: result.tokens for arm, result in results.items()}
-    results_console(json).print(arms_table(certificates, tokens, uncovered))
+    print_table(arms_table(certificates, tokens, uncovered), json)
     results_console(json).print(f"page: {output / 'report.html'}\nseconds: {seconds:.0f}", markup=False)
     write_json(summary(certificates, tokens, seconds), json)
 

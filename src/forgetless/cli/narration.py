@@ -36,7 +36,8 @@ def _endpoint(e: Event) -> str:
 
 
 def _replay(e: Event) -> str:
-    line = f"replay: {e['rows']:,} rows answered by the base ({e['prompts']} prompts)"
+    prompts = {"both": "given and self-written"}.get(e["prompts"], e["prompts"])
+    line = f"replay: {e['rows']:,} rows answered by the base ({prompts} prompts)"
     if e.get("from_cache"):
         line += f", {e['from_cache']:,} of them kept from before"
     if e.get("refused"):

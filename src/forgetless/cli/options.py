@@ -39,6 +39,12 @@ JunitFile = Annotated[
     Path | None,
     typer.Option("--junit", help="Write the verdicts as JUnit XML to this file.", metavar="FILE", callback=_writable),
 ]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", help="Write the verdicts as a page of their own to this file.", metavar="FILE", callback=_writable
+    ),
+]
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE", show_default=False)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from forgetless.cli.options import JsonFile, RecipeFile
-from forgetless.cli.train import shipped_exit_code
+from forgetless.cli.train import shipped_exit_code, shipped_verdicts
 from forgetless.records import to_json
 
 _OF_TRIALS = {"evaluation", "alarm", "stop", "chosen", "path", "shipped"}
@@ -24,7 +24,7 @@ def sweep(
 
     Trials are compared on the dev part. The exit code speaks of the model that the chosen one ships, as `train`'s.
     """
-    from forgetless.cli.console import narrator, results_console, write_json
+    from forgetless.cli.console import narrator, print_table, results_console, write_json
     from forgetless.recipe import load_sweep
 
     settings = load_sweep(recipe)
@@ -46,13 +46,13 @@ def sweep(
                 tell.event(event, of=event.get("of_trial", ""))
 
         done = run_sweep(settings, resume=resume, progress=tell.progress, on_event=on_event)
-    certificate = done.result.certificate
-    console.print(trial_table(done))
-    console.print(verdict_table(certificate.verdicts, certificate.domain, done.result.covered or None))
-    chosen = done.trials[0]
-    values = ", ".join(f"{path}: {value}" for path, value in chosen.values.items())
-    console.print(f"chosen: {chosen.name} ({values})\nmodel: {done.result.model}\nreport: {done.result.report}",
-                  markup=False)  # fmt: skip
+    certificate, chosen = done.result.certificate, done.trials[0]
+    print_table(trial_table(done), json)
+    verdicts = shipped_verdicts(certificate, settings.recipe.ship)
+    print_table(verdict_table(*verdicts, done.result.covered or None), json)
+    lines = [f"chosen: {chosen.name} ({', '.join(f'{path}: {value}' for path, value in chosen.values.items())})",
+             f"model: {done.result.model}", f"report: {done.result.report}"]  # fmt: skip
+    console.print("\n".join(lines), markup=False)
     write_json(
         {
             "chosen": done.chosen,

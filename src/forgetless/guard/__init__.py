@@ -4,7 +4,6 @@ from forgetless.guard.capability import Capability
 from forgetless.guard.certify import Certifier, block_items
 from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
-from forgetless.guard.examples import Example
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import level_of_look, next_look
 from forgetless.guard.margins import JudgedPart, judged_part
@@ -18,7 +17,6 @@ __all__ = [
     "Choice",
     "Comparer",
     "Exam",
-    "Example",
     "Frozen",
     "Guard",
     "JudgedPart",

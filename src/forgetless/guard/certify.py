@@ -18,13 +18,12 @@ from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.guard.compare import Comparer, Items, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam
-from forgetless.guard.examples import Example, pick_examples
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import level_of_look, part_hash, record_look
 from forgetless.guard.watch import Choice
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
-from forgetless.records import Certificate, Item, ItemResult, PathStep, ScoreSheet, Verdict, to_json
+from forgetless.records import Certificate, Example, Item, ItemResult, PathStep, ScoreSheet, Verdict, to_json
 from forgetless.rundir import RunFolder, ScoreStore
 from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import SequentialJudge, certified_position, passes, settle_together, walk_outward
@@ -107,14 +106,8 @@ class Certifier:
         """Answers before and after, for the domain and every capability that gives text; none where they are sealed."""
         if self._is_sealed(certificate.certified):
             return []
-        items = self._draw(frozen)
-        base, tuned = frozen.base_engine(), frozen.tuned_engine()
-        found: list[Example] = []
-        for name, task in self.exam.tasks.items():
-            before = self._base(base, task, items[name])
-            after = self._tuned(tuned, task, items[name], before)
-            found += pick_examples(name, items[name], before.results, after.results)
-        return found
+        comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
+        return comparer.examples(self.exam.tasks, self._draw(frozen))
 
     def _record_looks(self, frozen: Frozen) -> int:
         """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""

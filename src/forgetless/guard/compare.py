@@ -7,9 +7,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from forgetless.engines import Engine
+from forgetless.examples import pick_examples
 from forgetless.guard.capability import Capability
 from forgetless.progress import Progresses, unwatched
-from forgetless.records import Item, ItemResult, Verdict
+from forgetless.records import Example, Item, ItemResult, Verdict
 from forgetless.rundir import ScoreStore, content_hash
 from forgetless.tasks import Task, against, judgements_in, measure
 from forgetless.verdicts import judge_all, judge_domain
@@ -79,6 +80,11 @@ class Comparer:
         """Has the domain gained?"""
         before, after = self._both(domain, items)
         return replace(judge_domain(before, after, alpha=self.alpha), judgements=judgements_in(after))
+
+    def examples(self, tasks: Mapping[str, Task], items: Items) -> list[Example]:
+        """Answers before and after, from scores that are kept already, for every task whose answers are text."""
+        found = (pick_examples(name, items[name], *self._both(task, items[name])) for name, task in tasks.items())
+        return [example for of_task in found for example in of_task]
 
     def _both(self, task: Task, items: Sequence[Item]) -> tuple[tuple[ItemResult, ...], tuple[ItemResult, ...]]:
         told, told_after = (self.progress(f"{which} model: {task.name}") for which in ("base", "tuned"))

@@ -6,12 +6,11 @@ is asked: a task too small to tell says so before anything is trained.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from forgetless.errors import TaskError
 from forgetless.tasks import Task
-from forgetless.verdicts import assumed_discordance, certifiable_margin, detectable_drop
+from forgetless.verdicts import assumed_discordance, smallest_margin_points
 
 _SAMPLE = 64
 
@@ -55,9 +54,6 @@ def judged_part(task: Task, *, limit: int | None) -> JudgedPart:
 def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabilities: int) -> float:
     """The smallest margin, in points, at which the part can tell kept from dropped; rounded up to a tenth.
 
-    At this margin a model that lost nothing is certified with a chance of .8, all capabilities together (rules 4 and
-    19), and a drop as large as the margin is found with a chance of .8, Holm's correction paid (rule 18).
-
     Args:
         name: The capability's name.
         part: Its test part.
@@ -67,15 +63,12 @@ def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabili
     Raises:
         TaskError: There is no such margin below 100 points.
     """
-    units, discordance = part.units, part.discordance
-    kept = certifiable_margin(units, discordance, alpha, jointly=capabilities, exact=part.exact)
-    found = detectable_drop(units, discordance, alpha / capabilities, exact=part.exact)
-    points = 100.0 if found is None else math.ceil(round(1000 * max(kept, found), 6)) / 10
-    if points >= 100.0:
+    points = smallest_margin_points(part.units, part.discordance, alpha, capabilities=capabilities, exact=part.exact)
+    if points is None:
         raise TaskError(
             field=f"keep.{name}.margin_points",
             value="(not given)",
-            rule=f"{units} test items can tell no drop, however large, from none, so no margin follows from them",
+            rule=f"{part.units} test items can tell no drop, however large, from none, so no margin follows from them",
             way_out="give more items, or write `margin_points:` and expect `undecided`",
         )
     return points

@@ -85,7 +85,7 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
             "dev_items": 100,
             "stop_on_alarm": False,
             "batch_tokens": 16384,
-            "path": [0.5, 1.0],
+            "path": [0.5, 0.8, 1.0],
         },
         "ship": "best",
     }

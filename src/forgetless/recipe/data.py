@@ -122,14 +122,15 @@ class EndpointSettings(Settings):
 class ReplaySettings(Settings):
     """Rows answered by the base model itself, on which the tuned model is held to the base by KL.
 
-    `prompts` is either `self` (the base writes the prompts too, from its own chat template) or one or more files or
-    hub datasets, of which only the prompts are used. With `raw_text`, and always without a chat template, the base
+    `prompts` is `self` (the base writes the prompts too, from its own chat template), or a list of files and hub
+    datasets, of which only the prompts are used. With `self` in that list the base writes as many as are missing from
+    `rows`. With `raw_text`, and always without a chat template, the base
     continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
     `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
     """
 
     share: Share
-    prompts: Literal["self"] | Annotated[list[FileSettings], Field(min_length=1)] = "self"
+    prompts: Literal["self"] | Annotated[list[Literal["self"] | FileSettings], Field(min_length=1)] = "self"
     raw_text: bool = False
     endpoint: str | None = None
     rows: Annotated[Whole, Field(ge=1)] = 1000
@@ -137,6 +138,24 @@ class ReplaySettings(Settings):
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
     temperature: Annotated[Real, Field(ge=0.0)] = 1.0
     top_p: Annotated[Real, Field(gt=0.0, le=1.0)] = 1.0
+
+    @property
+    def writes_prompts(self) -> bool:
+        """Whether the base writes prompts."""
+        return "self" in self.prompts
+
+    @property
+    def origin(self) -> Literal["self", "given", "both"]:
+        """Who asks."""
+        if not self.writes_prompts:
+            return "given"
+        return "both" if self.prompt_files else "self"
+
+    @property
+    def prompt_files(self) -> dict[str, FileSettings]:
+        """The files and hub datasets with prompts, each by the field of the recipe that it stands in."""
+        entries = enumerate(self.prompts if isinstance(self.prompts, list) else ())
+        return {f"replay.prompts.{i}": entry for i, entry in entries if isinstance(entry, FileSettings)}
 
 
 class MixtureSettings(Settings):

@@ -1,5 +1,6 @@
 """The report: a run folder in, a page, a comparison of runs or terminal tables out. Computes no statistic."""
 
+from forgetless.reporting.compared import render_compared
 from forgetless.reporting.comparison import ArmText, render_comparison
 from forgetless.reporting.junit import junit_xml
 from forgetless.reporting.page import render_report, write_report
@@ -18,6 +19,7 @@ __all__ = [
     "junit_xml",
     "mixture_table",
     "open_console",
+    "render_compared",
     "render_comparison",
     "render_report",
     "verdict_table",

@@ -30,14 +30,13 @@ from typing import Any, TypeVar
 import yaml
 
 from forgetless.errors import RunFolderError
-from forgetless.records import Certificate, Evaluation, MixtureShare, PathStep, from_json
+from forgetless.records import Certificate, Evaluation, Example, MixtureShare, PathStep, from_json
 from forgetless.reporting.view import (
     LogPoint,
     MixtureView,
     Moment,
     RejectView,
     ReplayView,
-    Sample,
     Shipped,
     SourceView,
     View,
@@ -88,7 +87,7 @@ def build_view(folder: Path) -> View:
         stop=_last_moment(events, "stop"),
         chosen=_last_moment(events, "chosen"),
         path=certificate.path if certificate and certificate.path else _path(events),
-        samples=tuple(_some(Sample, s) for e in _of(events, "samples")[-1:] for s in e.get("items", ())),
+        samples=tuple(_some(Example, s) for e in _of(events, "samples")[-1:] for s in e.get("items", ())),
         certificate=certificate,
         shipped=next((_some(Shipped, e) for e in reversed(_of(events, "shipped"))), None),
     )

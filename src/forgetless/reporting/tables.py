@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from forgetless.records import CapabilityScore, MixtureShare, PathStep, SubjectEstimate, Verdict
+from forgetless.records import CapabilityScore, Example, MixtureShare, PathStep, SubjectEstimate, Verdict
 from forgetless.reporting import numbers, wording
 from forgetless.reporting.intervals import IntervalPlot, Measured, Scale, interval_plot, shared_scale, whole_scale
 from forgetless.reporting.phrases import Phrase, Recorded, Said, phrase
-from forgetless.reporting.view import Moment, Sample, SourceView, View
+from forgetless.reporting.view import Moment, SourceView, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class SourceRow:
 class SampleRow:
     """One answered item, with the word for how it changed."""
 
-    sample: Sample
+    sample: Example
     change: str
 
 
@@ -191,7 +191,7 @@ def source_rows(view: View) -> tuple[SourceRow, ...]:
     )
 
 
-def sample_rows(samples: Iterable[Sample]) -> dict[str, tuple[SampleRow, ...]]:
+def sample_rows(samples: Iterable[Example]) -> dict[str, tuple[SampleRow, ...]]:
     """Answered items by capability, the domain first, then in the order they came; losses lead each group."""
     rows = [SampleRow(s, sample_change(s)) for s in samples]
     names = sorted(dict.fromkeys(row.sample.capability for row in rows), key=lambda name: name != "domain")
@@ -202,7 +202,7 @@ def sample_rows(samples: Iterable[Sample]) -> dict[str, tuple[SampleRow, ...]]:
     }
 
 
-def sample_change(sample: Sample) -> str:
+def sample_change(sample: Example) -> str:
     """How an item's score moved: `lost` and `won` are full marks lost and won."""
     before, after = sample.before_score, sample.after_score
     if before is None or after is None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forgetless.records import Certificate, Evaluation, MixtureShare, PathStep, Verdict
+from forgetless.records import Certificate, CompareResult, Evaluation, Example, MixtureShare, PathStep, Verdict
 
 State = Literal["certified", "not_certified", "stopped", "unfinished"]
 
@@ -86,19 +86,6 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One item as the base and the tuned model answered it."""
-
-    capability: str
-    prompt: str
-    target: str = ""
-    before: str = ""
-    after: str = ""
-    before_score: float | None = None
-    after_score: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Shipped:
     """Which folder the run speaks for."""
 
@@ -129,9 +116,10 @@ class View:
     stop: Moment | None = None
     chosen: Moment | None = None
     path: tuple[PathStep, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[Example, ...] = ()
     certificate: Certificate | None = None
     shipped: Shipped | None = None
+    compared: CompareResult | None = None
 
     @property
     def state(self) -> State:
@@ -142,13 +130,20 @@ class View:
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
-        """Verdicts on the tuned model by capability; empty before there is a certificate."""
-        return {v.capability: v for v in self.certificate.verdicts} if self.certificate else {}
+        """Verdicts on the tuned model by capability; empty before there is a certificate or a comparison."""
+        judged = self.certificate or self.compared
+        return {v.capability: v for v in judged.verdicts} if judged else {}
 
     @property
     def domain(self) -> Verdict | None:
         """The domain's verdict on the tuned model."""
-        return self.certificate.domain if self.certificate else None
+        judged = self.certificate or self.compared
+        return judged.domain if judged else None
+
+    @property
+    def alpha(self) -> float | None:
+        """The level of the verdicts."""
+        return next((v.alpha for v in self.verdicts.values()), None)
 
     @property
     def chosen_step(self) -> int | None:

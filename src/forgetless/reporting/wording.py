@@ -48,6 +48,12 @@ def second_line(view: View) -> Phrase | None:
     return phrase("headline.in_between_gain", a=a, **_change(domain))
 
 
+def compared(view: View) -> Phrase:
+    """Two finished models in one sentence: what was kept, and what was not."""
+    missing = _missing(tuple(view.verdicts.values()))
+    return phrase("compared.missing" if missing else "compared.kept", abilities=_abilities(view), missing=missing)
+
+
 def outcome(verdict: Verdict) -> Phrase:
     """The word for a verdict's outcome."""
     small_drop = verdict.outcome == "kept" and verdict.measurable
@@ -90,7 +96,7 @@ def label(text: str) -> Said:
 
 def prompts(origin: str) -> Said:
     """Where the prompts of replay rows came from."""
-    return phrase(f"prompts.{origin}") if origin in ("self", "given") else origin
+    return phrase(f"prompts.{origin}") if origin in ("self", "given", "both") else origin
 
 
 def tally(view: View) -> tuple[int, int, int]:

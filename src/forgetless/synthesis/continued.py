@@ -28,7 +28,7 @@ def beginnings(settings: ReplaySettings, format: ChatFormat, *, folder: Path, se
     """At most `settings.rows` beginnings, each half of its text and at most `max_prompt_tokens` long.
 
     Args:
-        settings: Files with texts, or `self`, whose beginnings are empty.
+        settings: Files with texts, and `self`, whose beginnings are empty.
         format: Counts tokens.
         folder: The folder of the recipe, which relative paths start from.
         seed: Fixes which texts are taken, and their order.
@@ -38,11 +38,8 @@ def beginnings(settings: ReplaySettings, format: ChatFormat, *, folder: Path, se
         RecipeError: A file holds conversations, where `raw_text` asks for texts.
         ModelError: A file holds conversations, and there is no chat template.
     """
-    if settings.prompts == "self":
-        return [""] * settings.rows
     texts: list[str] = []
-    for i, files in enumerate(settings.prompts):
-        field = f"replay.prompts.{i}"
+    for field, files in settings.prompt_files.items():
         for row in load_source(field, files, kind="text", folder=folder, field=field).rows:
             if row.text is None:
                 raise _no_text(settings, row.origin or row.id, field, format)
@@ -50,6 +47,8 @@ def beginnings(settings: ReplaySettings, format: ChatFormat, *, folder: Path, se
     random.Random(f"replay texts:{seed}").shuffle(texts)
     begun = (format.beginning(text, most_tokens=settings.max_prompt_tokens) for text in texts)
     chosen = list(islice(dict.fromkeys(text for text in begun if text), settings.rows))
+    if settings.writes_prompts:
+        chosen += [""] * (settings.rows - len(chosen))
     if not chosen:
         raise DataError(
             field="replay.prompts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forgetless.recipe import FileSettings
@@ -13,11 +13,12 @@ from forgetless.sources import load_source
 Prompt = tuple[Message, ...]
 
 
-def given_prompts(files: Sequence[FileSettings], *, folder: Path, seed: int) -> Iterator[Prompt]:
+def given_prompts(files: Mapping[str, FileSettings], *, folder: Path, seed: int) -> Iterator[Prompt]:
     """The prompts of all files in an order shuffled by `seed`.
 
     Args:
-        files: Prompt files in any shape that training rows may have; answers in them are left aside.
+        files: Prompt files in any shape that training rows may have, by the field that names them in errors; answers
+            in them are left aside.
         folder: The folder of the recipe, which relative paths start from.
         seed: Fixes the order.
 
@@ -25,8 +26,7 @@ def given_prompts(files: Sequence[FileSettings], *, folder: Path, seed: int) -> 
         DataError: A file cannot be read.
     """
     prompts: list[Prompt] = []
-    for i, settings in enumerate(files):
-        field = f"replay.prompts.{i}"
+    for field, settings in files.items():
         rows = load_source(field, settings, kind="replay", folder=folder, field=field).rows
         prompts += [prompt for prompt in map(prompt_of, rows) if prompt]
     random.Random(f"replay prompts:{seed}").shuffle(prompts)

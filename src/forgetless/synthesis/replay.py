@@ -257,12 +257,10 @@ def replay_state(
             answers = _kept_answers(cache / key, len(texts), size)
         prompts = tuple((Message("user", text, raw_text=True),) for text in texts)
         return ReplayState(prompts, answers, whole=True, block_rows=size)
-    known, whole = list[Prompt](), False
-    if settings.prompts == "self":
-        if engine is not None:
-            known, whole = kept_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
-    else:
-        known, whole = list(given_prompts(settings.prompts, folder=folder, seed=seed)), True
+    known, whole = list(given_prompts(settings.prompt_files, folder=folder, seed=seed)), not settings.writes_prompts
+    if settings.writes_prompts and engine is not None:
+        written, whole = kept_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
+        known += written
     selection = _select(known, settings, format, exclude)
     whole = whole or len(selection.prompts) == settings.rows
     if whole and not selection.prompts:
@@ -295,7 +293,7 @@ def as_asked(prompts: Sequence[Prompt], format: ChatFormat) -> list[Prompt]:
 
 def answer_sampling(settings: ReplaySettings, format: ChatFormat) -> dict[str, Any]:
     """How answers are drawn. Texts that begin with nothing are drawn even at temperature 0, where all were the same."""
-    from_nothing = continues_texts(settings, format) and settings.prompts == "self"
+    from_nothing = continues_texts(settings, format) and settings.writes_prompts
     return {
         "max_new_tokens": settings.max_new_tokens,
         "temperature": prompt_temperature(settings) if from_nothing else settings.temperature,
@@ -321,9 +319,9 @@ def _kept_answers(folder: Path, rows: int, size: int) -> tuple[str, ...]:
 def _prompts(
     engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path, at_once: int
 ) -> Iterator[Prompt]:
-    if settings.prompts == "self":
-        return self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
-    return given_prompts(settings.prompts, folder=folder, seed=seed)
+    yield from given_prompts(settings.prompt_files, folder=folder, seed=seed)
+    if settings.writes_prompts:
+        yield from self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
 
 
 def _select(
@@ -376,14 +374,15 @@ def _text_row(text: str, *, origin: str) -> Row:
 
 
 def _no_prompts(settings: ReplaySettings, selection: _Selection) -> DataError:
-    written = settings.prompts == "self"
+    count = len(settings.prompt_files)
+    files = [f"{count} file{'s' * (count != 1)}"] * bool(count)
     return DataError(
         field="replay.prompts",
-        value="self" if written else f"{len(settings.prompts)} files",
+        value=" and ".join([*files, *["self"] * settings.writes_prompts]),
         rule=f"leaves no prompt to answer: {selection.excluded:,} are test items, {selection.too_long:,} are longer "
         f"than {settings.max_prompt_tokens:,} tokens, {selection.duplicates:,} are duplicates, "
         f"{selection.refused:,} are refused by the chat template",
-        way_out="give prompt files under `replay.prompts`"
-        if written
-        else "give other prompts, or raise `max_prompt_tokens`",
+        way_out="give other prompts, or raise `max_prompt_tokens`"
+        if files
+        else "give prompt files under `replay.prompts`",
     )

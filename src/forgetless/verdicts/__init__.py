@@ -22,6 +22,7 @@ from forgetless.verdicts.planning import (
     items_to_certify,
     power_to_certify,
     power_to_detect,
+    smallest_margin_points,
     training_budget,
 )
 from forgetless.verdicts.sequential import SequentialJudge, settle_together
@@ -61,6 +62,7 @@ __all__ = [
     "power_to_certify",
     "power_to_detect",
     "settle_together",
+    "smallest_margin_points",
     "subject_estimates",
     "training_budget",
     "walk_outward",

@@ -148,6 +148,32 @@ def power_to_certify(n: int, margin: float, discordance: float, alpha: float, *,
     return float(np.sum(np.exp(log_chance), where=kept))
 
 
+def smallest_margin_points(
+    units: int, discordance: float, alpha: float, *, capabilities: int = 1, exact: bool = True
+) -> float | None:
+    """Rules 4, 18 and 19. The smallest margin, in points, at which items can tell kept from dropped.
+
+    At this margin a model that lost nothing is certified with a chance of .8, all capabilities together, and a drop as
+    large as the margin is found with a chance of .8, Holm's correction paid.
+
+    Args:
+        units: Items (or groups).
+        discordance: π, the mean of d².
+        alpha: One-sided level.
+        capabilities: How many are judged together.
+        exact: For right-or-wrong scores; else the approximation with betting's cost.
+
+    Returns:
+        Points, rounded up to a tenth, or `None` where no margin below 100 points will do.
+    """
+    if units < 2:
+        return None
+    kept = certifiable_margin(units, discordance, alpha, jointly=capabilities, exact=exact)
+    found = detectable_drop(units, discordance, alpha / capabilities, exact=exact)
+    points = 100.0 if found is None else math.ceil(round(1000 * max(kept, found), 6)) / 10
+    return points if points < 100.0 else None
+
+
 def items_to_certify(
     margin: float,
     discordance: float = ASSUMED_DISCORDANCE,

@@ -51,14 +51,20 @@ def test_a_model_and_itself_behind_a_server_differ_in_nothing(
         path = recipe(asked_of(site, revision="one"))
         first = command("compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-")
         asked = prompts(site)
-        second = command("compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-")
+        second = command(
+            "compare", nano.MODEL_PATH, "endpoint:fast", "--recipe", path, "--json", "-", "--html", "c.html"
+        )
         assert asked == 14
         assert prompts(site) - asked == 2, "a greeting and a rehearsal: the scores were kept under the revision"
     (verdict,) = json.loads(first.out)["verdicts"]
     assert (verdict["n"], verdict["missing"], verdict["losses"], verdict["gains"]) == (12, 0, 0, 0)
     assert verdict["base_score"] == verdict["tuned_score"] > 0.5
     assert json.loads(second.out) == json.loads(first.out)
-    assert "tuned is asked at an endpoint and the other model in this process" in first.err
+    told = "tuned is asked at an endpoint and the other model in this process"
+    assert told in first.err
+    page = Path("c.html").read_text("utf-8")
+    assert told in page
+    assert page.count('class="sample"') == 3
 
 
 def test_two_endpoints_without_a_tokenizer_are_asked_by_messages(

@@ -14,7 +14,7 @@ import pytest
 from forgetless.cli.console import Narrator
 from forgetless.cli.exits import exit_code
 from forgetless.errors import NonFiniteLossError
-from forgetless.records import Certificate, MixtureShare, Verdict, from_json
+from forgetless.records import Certificate, CompareResult, MixtureShare, Verdict, from_json
 from forgetless.rundir import open_run
 
 Command = Callable[..., Any]
@@ -73,7 +73,7 @@ def test_the_exit_code_of_a_comparison(
 ) -> None:
     from forgetless import comparison
 
-    result = comparison.CompareResult(verdicts(*outcomes), None)
+    result = CompareResult(verdicts(*outcomes), None)
     monkeypatch.setattr(comparison, "compare", lambda *_, **__: result)
     assert command("compare", "a", "b", "--recipe", recipe()).code == code
 
@@ -83,7 +83,7 @@ def test_a_comparison_writes_junit(
 ) -> None:
     from forgetless import comparison
 
-    result = comparison.CompareResult(verdicts("kept", "dropped", "undecided", "absent"), None)
+    result = CompareResult(verdicts("kept", "dropped", "undecided", "absent"), None)
     monkeypatch.setattr(comparison, "compare", lambda *_, **__: result)
     path = tmp_path / "new" / "gate.xml"
     assert command("compare", "a", "b", "--recipe", recipe(), "--junit", path).code == 1

@@ -17,7 +17,10 @@ OPTIONS = {
     "plan": {"--json", "--help"},
     "train": {"--resume", "--json", "--help"},
     "sweep": {"--plan", "--resume", "--json", "--help"},
-    "compare": {"--recipe", "--json", "--junit", "--help"},
+    "compare": {
+        *("--recipe", "--task", "--group", "--metric", "--margin", "--other-prompts"),
+        *("--json", "--junit", "--html", "--help"),
+    },
     "report": {"--json", "--help"},
     "init": {
         *("--model", "--keep", "--margin", "--domain-metric", "--question", "--answer", "--encoding", "--language"),

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from page_checks import Page, problems
 
+from forgetless.records import Example
 from forgetless.reporting import ArmText, View, render_comparison
-from forgetless.reporting.view import Sample
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_one_question_shows_every_arms_answer(page):
 
 
 def test_arms_with_different_questions_share_none(gentle, rough):
-    other = replace(rough, samples=(Sample("lookup", "something else"),))
+    other = replace(rough, samples=(Example("lookup", "something else"),))
     assert "every model's answer" not in Page(render_comparison({"a": gentle, "b": other})).text
 
 

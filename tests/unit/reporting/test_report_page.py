@@ -10,9 +10,9 @@ import pytest
 from page_checks import Page, problems
 from synthetic_run import GENTLE, INJECTION, events, write_events
 
-from forgetless.records import Certificate, Judgements, SubjectEstimate
+from forgetless.records import Certificate, Example, Judgements, SubjectEstimate
 from forgetless.reporting import View, build_view, render_report, write_report
-from forgetless.reporting.view import LogPoint, Moment, Sample
+from forgetless.reporting.view import LogPoint, Moment
 
 
 def test_a_page_is_sound_and_fetches_nothing(gentle_page, rough_page):
@@ -35,7 +35,7 @@ def test_text_from_any_place_is_escaped(gentle, where):
     changed = {
         "name": lambda: replace(gentle, name=INJECTION),
         "recipe": lambda: replace(gentle, recipe=INJECTION),
-        "capability": lambda: replace(gentle, samples=(Sample(INJECTION, "p"),)),
+        "capability": lambda: replace(gentle, samples=(Example(INJECTION, "p"),)),
         "reason": lambda: replace(gentle, chosen=Moment(5, INJECTION)),
         "hash": lambda: replace(gentle, certificate=replace(certificate, model_hash=INJECTION, missing=(INJECTION,))),
     }[where]()
@@ -71,7 +71,7 @@ def test_a_judge_that_contradicts_itself_is_told_beside_its_verdict(gentle):
 
 
 def test_a_very_long_answer_is_cut(gentle):
-    long = replace(gentle, samples=(Sample("lookup", "p", after="x" * 5_000_000),), evaluations=(), logs=())
+    long = replace(gentle, samples=(Example("lookup", "p", after="x" * 5_000_000),), evaluations=(), logs=())
     assert len(render_report(long).encode()) < 500_000
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from synthetic_run import REPLAYED, certificate
 
+from forgetless.records import Example
 from forgetless.reporting import tables
 from forgetless.reporting.phrases import say
-from forgetless.reporting.view import Moment, Sample
+from forgetless.reporting.view import Moment
 
 
 def test_alarms_are_told_once_for_each_ability(rough):
@@ -36,7 +37,7 @@ def test_the_domain_of_a_certified_model_is_shown_only_where_it_is_another_model
 
 def test_changes_of_an_answer():
     def change(before, after):
-        return tables.sample_change(Sample("a", "p", before_score=before, after_score=after))
+        return tables.sample_change(Example("a", "p", before_score=before, after_score=after))
 
     assert (change(1.0, 0.0), change(0.0, 1.0)) == ("lost", "won")
     assert (change(0.8, 0.3), change(0.3, 0.8)) == ("worse", "better")
@@ -46,7 +47,7 @@ def test_changes_of_an_answer():
 def test_answers_come_domain_first_and_losses_first(rough):
     groups = tables.sample_rows(rough.samples)
     assert next(iter(groups)) == "domain"
-    mixed = (Sample("a", "1", before_score=1.0, after_score=1.0), Sample("a", "2", before_score=1.0, after_score=0.0))
+    mixed = (Example("a", "1", before_score=1.0, after_score=1.0), Example("a", "2", before_score=1.0, after_score=0.0))
     assert [row.change for row in tables.sample_rows(mixed)["a"]] == ["lost", "same"]
 
 

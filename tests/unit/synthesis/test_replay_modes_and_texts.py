@@ -145,7 +145,7 @@ def test_prompts_that_the_template_refuses_are_left_out_and_counted(
     assert (len(found.rows), found.refused) == (7, 3)
 
 
-@pytest.mark.parametrize("made", ["self", "texts.txt"])
+@pytest.mark.parametrize("made", ["self", "texts.txt", "both"])
 @pytest.mark.parametrize(
     ("kind", "raw_text", "at_once"),
     [("thinking_words", False, 1), ("thinking_words", True, 1), ("bare_words", False, 1), ("words", False, 50)],
@@ -162,7 +162,7 @@ def test_what_is_kept_is_found_again_without_asking(
     made: str,
 ) -> None:
     format = request.getfixturevalue(kind)
-    prompts = "self" if made == "self" else texts
+    prompts = {"self": "self", "texts.txt": texts, "both": [*texts, "self"]}[made]
     chosen = {"prompts": prompts, "raw_text": raw_text, "temperature": 0.0, "rows": 20, "max_prompt_tokens": 20}
     settings = ReplaySettings(share=0.2, **chosen)
 

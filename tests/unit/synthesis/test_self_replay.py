@@ -175,6 +175,22 @@ def test_the_model_writes_the_prompts_when_asked_to(scripted: Any, replay: Repla
 
 
 @pytest.mark.usefixtures("small_blocks")
+def test_the_model_writes_the_prompts_that_files_leave_missing(scripted: Any, state: Any, replay: Replay) -> None:
+    both = ["self", FileSettings(files=["prompts.json"], max_rows=12)]
+    engine = scripted()
+    known = state(engine, prompts=both, rows=30)
+    assert (len(known.prompts), known.whole, engine.written) == (12, False, 0)
+    found = replay(engine, prompts=both, rows=30, exclude={prompt_key([Message("user", "Question 7?")])})
+    asked = [row.messages[0].content.split()[0] for row in found.rows]
+    assert (asked.count("Question"), asked.count("prompt"), engine.written) == (12, 18, 32)
+    again = state(engine, prompts=both, rows=30)
+    assert (again.whole, again.complete, again.prompts[:12]) == (True, True, known.prompts)
+    enough = scripted()
+    replay(enough, prompts=both, rows=10)
+    assert enough.written == 0
+
+
+@pytest.mark.usefixtures("small_blocks")
 def test_self_written_prompts_are_distinct_and_no_test_items(scripted: Any, replay: Replay) -> None:
     engine = scripted(writes=lambda i, seed: f"Prompt {i % 4 if seed % 2 else i % 8}")
     found = replay(engine, prompts="self", rows=20, exclude={prompt_key([Message("user", "prompt 3")])})
@@ -198,6 +214,9 @@ def test_no_usable_prompt_is_an_error_that_says_why(scripted: Any, replay: Repla
     with pytest.raises(DataError, match="duplicates") as caught:
         replay(scripted(writes=lambda i, seed: "  "), prompts="self")
     assert caught.value.value == "self"
+    with pytest.raises(DataError, match="361 are longer") as caught:
+        replay(scripted(), prompts=[FileSettings(files=["prompts.json"]), "self"], max_prompt_tokens=1)
+    assert caught.value.value == "1 file and self"
 
 
 def said(*turns: tuple[str, str]) -> tuple[Message, ...]:

@@ -43,6 +43,7 @@ class Localised:
 
 
 _WORDS: Final = ("reason", "capability", "capabilities")
+_NAMES: Final = ("which", "names", "metric", "place")
 _NUMBER: Final = r"[-+\d.,]+"
 
 Said: TypeAlias = "str | Phrase | Recorded | Localised | tuple[Said, ...]"
@@ -91,16 +92,18 @@ def _recorded() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A template's own text is matched literally, but for `points`, which may be one.
+    """A template's own text is matched literally, but for `points` and `files`, which may be one.
 
-    A gap takes a number, or any text where it stands for words; a repeated gap takes the same text again.
+    A gap takes a number, any text where it stands for words, or any but a semicolon where it stands for names; a
+    repeated gap takes the same text again.
     """
     parts, seen = [], set[str]()
     for position, part in enumerate(re.split(r"\{(\w+)\}", template)):
         if position % 2 == 0:
-            parts.append(re.escape(part).replace("points", "points?"))
+            parts.append(re.sub("(point|file)s", r"\1s?", re.escape(part)))
         else:
-            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{'.+' if part in _WORDS else _NUMBER})")
+            text = ".+" if part in _WORDS else "[^;]+" if part in _NAMES else _NUMBER
+            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{text})")
             seen.add(part)
     return re.compile("".join(parts), re.DOTALL)
 

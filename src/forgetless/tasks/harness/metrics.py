@@ -7,7 +7,6 @@ are turned into the probability of a byte, 2 to the power of minus the bits per 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,9 +14,8 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
 from forgetless.errors import TaskError
+from forgetless.samples import BYTES, own_metric, score_of
 
-_BYTES: Final = ("bits_per_byte", "byte_perplexity")
-_PREFERRED: Final = ("acc_norm", "acc")
 _RIGHT_OR_WRONG: Final = {
     "acc",
     "acc_norm",
@@ -67,8 +65,7 @@ def choose_metric(task: ConfigurableTask, wanted: str | None, *, field: str) -> 
             rule=f"`{task.task_name}` has no filter `{through}`; it has {', '.join(filters)}",
             way_out="write `metric,filter`, as lm-evaluation-harness does in its results",
         )
-    own = next((known for known in _PREFERRED if known in usable), usable[0])
-    return Metric(name or own, through or filters[0])
+    return Metric(name or own_metric(usable), through or filters[0])
 
 
 def _usable(task: ConfigurableTask) -> Sequence[str]:
@@ -76,7 +73,7 @@ def _usable(task: ConfigurableTask) -> Sequence[str]:
     return [
         name
         for name, aggregation in task.aggregation().items()
-        if name in _BYTES or (aggregation is mean and better.get(name, True))
+        if name in BYTES or (aggregation is mean and better.get(name, True))
     ]
 
 
@@ -86,11 +83,8 @@ def as_score(metric: Metric, value: Any, *, field: str) -> float:
     Raises:
         TaskError: It is no such number.
     """
-    if metric.name in _BYTES and isinstance(value, tuple):
-        log_likelihood, size = value
-        return math.exp(min(0.0, log_likelihood / size)) if size else math.nan
-    score = float(value) if isinstance(value, (bool, int, float)) or hasattr(value, "dtype") else math.nan
-    if not 0.0 <= score <= 1.0:
+    score = score_of(metric.name, value.item() if hasattr(value, "dtype") else value)
+    if score is None:
         raise TaskError(
             field=f"{field}.metric",
             value=metric.name,
