@@ -147,6 +147,11 @@ def _trial(e: Event) -> str:
     return f"{e['trial']} ({values}): rung {e['rung']} of {e['rungs']}, to step {e['until']:,}"
 
 
+def _rung(e: Event) -> str:
+    going = f"; going on: {', '.join(e['on'])}" if e["on"] != e["ranked"] else ""
+    return f"rung {e['rung']}, the best first: {', '.join(e['ranked'])}{going}"
+
+
 def _percent(score: float | None) -> str:
     return "unknown" if score is None else f"{100 * score:.1f} %"
 
@@ -166,6 +171,7 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "shipped": _shipped,
     "sweep": _sweep,
     "trial": _trial,
-    "rung": lambda e: f"rung {e['rung']}, the best first: {', '.join(e['ranked'])}; going on: {', '.join(e['on'])}",
+    "rung": _rung,
+    "trial_broke": lambda e: f"{e['trial']} broke down: {e['reason']}",
     "sweep_chosen": lambda e: f"chosen among the trials: {e['trial']}",
 }

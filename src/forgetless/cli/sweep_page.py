@@ -63,4 +63,6 @@ def _worst(stood: Standing) -> str:
 
 
 def _verdict(stood: Standing) -> str:
+    if stood.broke is not None:
+        return "training broke down"
     return "within the budgets" if not stood.lost else f"lost more than its budget: {', '.join(stood.lost)}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forgetless.errors import NonFiniteLossError
 from forgetless.pipeline import Held, TrainResult, certify, hold, run_folder
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import SweepRecipe, SweepTrial, dump_sweep
@@ -20,7 +21,7 @@ from forgetless.records import from_json, to_json
 from forgetless.rundir import RunFolder, disk_errors, open_run
 from forgetless.stages import Ground, OnEvent, keep_recipe, keep_settings, lay_ground
 from forgetless.sweeping.plan import SweepPlan, make_sweep_plan
-from forgetless.sweeping.standing import Standing, ranked, standing_of
+from forgetless.sweeping.standing import Standing, broken, ranked, standing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def sweep(
 
     Raises:
         UserError: Something in the recipe, the data, the model or the folder needs mending.
+        NonFiniteLossError: Training broke down in all trials.
     """
     folder = folder or recipe.recipe.folder
     with open_run(run_folder(recipe.recipe, folder), resume=resume) as run:
@@ -75,22 +77,21 @@ def sweep(
 
         racing = [trial.name for trial in recipe.trials]
         order: list[str] = []
-        for rung, _ in enumerate(plan.field):
+        for rung in range(len(plan.field)):
             for name in racing:
                 trials.train(name, rung)
-            best = ranked({name: trials.standings[name][rung] for name in racing})
-            racing, left = _split(best, plan.field[rung + 1 : rung + 2])
+            stood = {name: trials.standings[name][rung] for name in racing}
+            best = ranked(stood)
+            if stood[best[0]].broke is not None:
+                raise NonFiniteLossError(f"all trials broke down. {best[0]}: {stood[best[0]].broke}")
+            whole = [name for name in best if stood[name].broke is None]
+            racing = whole[: plan.field[rung + 1]] if rung + 1 < len(plan.field) else whole
+            left = [name for name in best if name not in racing]
             run.append_event("rung", rung=rung + 1, ranked=best, on=racing)
             trials.clear(left)
             order = racing + left + [name for name in order if name not in best]
         run.append_event("sweep_chosen", trial=racing[0])
         return trials.finish(order)
-
-
-def _split(best: list[str], next_field: Sequence[int]) -> tuple[list[str], list[str]]:
-    """Those that go on, and those that do not; after the last rung nobody has to make room."""
-    size = next_field[0] if next_field else len(best)
-    return best[:size], best[size:]
 
 
 def _told_plan(run: RunFolder) -> SweepPlan | None:
@@ -123,17 +124,25 @@ class _Trials:
         self.standings = {t.name: [from_json(Standing, s) for s in told.get(t.name, [])] for t in recipe.trials}
 
     def train(self, name: str, rung: int) -> None:
-        """Train a trial up to a rung and look at it, unless that is done."""
+        """Train a trial up to a rung and look at it, unless that is done.
+
+        One that breaks down, by a learning rate that is too high for instance, ends no other.
+        """
         if len(self.standings[name]) > rung:
             return
         trial, until = self._trial(name), self._ends(name)[rung]
         self.run.append_event("trial", trial=name, values=trial.values, rung=rung + 1, rungs=len(self.plan.field),
                               until=until)  # fmt: skip
-        with self._open(trial) as run:
-            held = self._hold(trial, run, until)
-        choice = held.guard.choose()
-        look = next(look for look in held.guard.evaluations if look.step == choice.step)
-        self.standings[name].append(standing_of(look, self.plan.budgets))
+        try:
+            with self._open(trial) as run:
+                guard = self._hold(trial, run, until).guard
+        except NonFiniteLossError as error:
+            self.run.append_event("trial_broke", trial=name, reason=str(error))
+            standing = broken(str(error))
+        else:
+            step = guard.choose().step
+            standing = standing_of(next(e for e in guard.evaluations if e.step == step), self.plan.budgets)
+        self.standings[name].append(standing)
         self._write()
 
     def clear(self, names: Sequence[str]) -> None:

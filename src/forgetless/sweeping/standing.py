@@ -24,6 +24,7 @@ class Standing:
         change: How far that ability has moved, tuned − base.
         lost: Abilities that were seen to fall (rules 2 and 13), by more than rule 15 lets training lose.
         excess: The largest loss of these beyond what may be lost, as a share of the ability's margin; 0 without any.
+        broke: Why training broke down, if it did; nothing else is known of such a trial.
     """
 
     step: int
@@ -32,11 +33,12 @@ class Standing:
     change: float | None
     lost: tuple[str, ...]
     excess: float
+    broke: str | None = None
 
     @property
-    def rank(self) -> tuple[float, float]:
+    def rank(self) -> tuple[bool, float, float]:
         """Smaller is better."""
-        return self.excess, 1.0 if self.domain is None else -self.domain
+        return self.broke is not None, self.excess, 1.0 if self.domain is None else -self.domain
 
 
 def standing_of(look: Evaluation, budgets: Mapping[str, float]) -> Standing:
@@ -58,6 +60,11 @@ def standing_of(look: Evaluation, budgets: Mapping[str, float]) -> Standing:
         lost=tuple(lost),
         excess=max((excess[name] for name in lost), default=0.0),
     )
+
+
+def broken(reason: str) -> Standing:
+    """Where a trial stands whose training broke down: behind all others."""
+    return Standing(step=0, domain=None, worst=None, change=None, lost=(), excess=0.0, broke=reason)
 
 
 def ranked(standings: Mapping[str, Standing]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forgetless.records import CapabilityScore, Evaluation
-from forgetless.sweeping.standing import Standing, ranked, standing_of
+from forgetless.sweeping.standing import Standing, broken, ranked, standing_of
 
 
 def score(name: str, estimate: float | None, margin: float = 0.02, **fields: Any) -> CapabilityScore:
@@ -57,8 +57,9 @@ def test_trials_that_hold_come_first_by_the_domain_then_those_that_lost_least() 
         "loses little": stood(score("a", -0.03, watch=True), domain=0.6),
         "learns much": stood(score("a", -0.001), domain=0.9),
         "unmeasured": Standing(4, None, None, None, (), 0.0),
+        "broke": broken("the loss of step 3 is nan"),
     }
-    assert ranked(trials) == ["learns much", "learns little", "unmeasured", "loses little", "loses much"]
+    assert ranked(trials) == ["learns much", "learns little", "unmeasured", "loses little", "loses much", "broke"]
 
 
 def test_of_two_that_stand_alike_the_earlier_comes_first() -> None:
