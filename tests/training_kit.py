@@ -89,9 +89,10 @@ def blended(
     seed: int = 3,
 ) -> Blend:
     held = [documents(20, seed=index) for index in range(len(kinds))]
+    names = [kind if kind not in kinds[:index] else f"{kind}/{index}" for index, kind in enumerate(kinds)]
     specs = [
         StreamSpec.known(
-            kind,
+            names[index],
             kind,
             1.0 / len(kinds),
             np.array([len(d.input_ids) for d in stream], dtype=np.int64),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from forgetless.guard import Certifier, Frozen, Guard
@@ -27,7 +28,9 @@ from forgetless.stages import (
     keep_recipe,
     keep_rejects,
     lay_ground,
+    multipliers_of,
     noises_of_base,
+    replay_parts,
     replay_rows,
     shared_scores,
     ship,
@@ -115,13 +118,15 @@ def hold(
     noises = noises_of_base(recipe, ground, run, progress)
 
     replay = replay_rows(recipe, ground, run, progress)
-    blended = blend(ground.rows, replay, base.format, recipe=recipe)
+    parts = replay_parts(recipe, exam, replay)
+    blended = blend(ground.rows, replay, base.format, recipe=recipe, parts=parts)
     keep_rejects(ground.sources, run, blended)
     tell_mixture(blended, blended.plan.shares, run)
 
     guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                   planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
-                  seed=recipe.seed, noises=noises, progress=progress)  # fmt: skip
+                  seed=recipe.seed, noises=noises,
+                  multipliers=multipliers_of(recipe, exam, blended, run), progress=progress)  # fmt: skip
     train_under_guard(recipe, base, blended, guard, run, resume, progress, until)
     return Held(recipe, ground, blended, guard, noises)
 
@@ -135,8 +140,8 @@ def certify(held: Held, run: RunFolder, *, progress: Progresses) -> TrainResult:
 
     choice = guard.choose()
     run.append_event("chosen", step=choice.step, reason=choice.reason)
-    frozen = Frozen.save(base, checkpoint_model(base, run.path / "checkpoints", choice.step, recipe.training),
-                         run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
+    chosen = partial(checkpoint_model, base, run.path / "checkpoints", choice.step, recipe.training)
+    frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
     certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                           discordance=guard.discordance(choice.step), seed=recipe.seed,
                           recipe_hash=content_hash(dump_recipe(recipe)), noises=held.noises,

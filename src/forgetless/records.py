@@ -278,6 +278,35 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """One move of what holds a capability, after the look at `step`, and the measurement behind it.
+
+    Attributes:
+        capability: What is held.
+        step: Optimiser steps done; the move holds from the next one.
+        drop: Mean score of the base less that of the model on the dev part; `error` is its standard error.
+        budget: The drop to aim at (rule 15).
+        pressure: g, in [−1, 1]: how far the drop lies beyond the budget, noise taken off.
+        weight_before: λ of the KL that it asked until now of the replay rows that hold it; `weight` is what it asks
+            from now on. Where the same rows hold several capabilities, the largest λ counts.
+        share_before: Their share of all training tokens until now; `share` is the share from now on.
+        own: Whether there are replay rows of its own kind; otherwise it is held by those that are like no capability.
+    """
+
+    capability: str
+    step: int
+    drop: float
+    error: float
+    budget: float
+    pressure: float
+    weight_before: float
+    weight: float
+    share_before: float
+    share: float
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PathStep:
     """One tested candidate θ(a) = base + a·(tuned − base)."""
 

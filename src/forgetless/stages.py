@@ -11,20 +11,21 @@ from typing import Any, TypedDict
 
 from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard, measure_noises, rehearse, set_exam
+from forgetless.guard import Exam, Guard, Multipliers, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
 from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, atomic_write, cache_folder, content_hash, disk_errors, manifest
 from forgetless.sources import LoadedSource, Quotes, Reject, Rows, load_source, reject_line, remove_items
-from forgetless.synthesis import measure_coverage, self_replay
+from forgetless.synthesis import divide_by_kind, measure_coverage, self_replay
 from forgetless.tokens import ChatFormat, TokenReject
 from forgetless.training import Blend, fit, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
 
 _PROMPTS_COMPARED = 16
+_BY_STEP = ("log", "evaluation", "alarm", "adjustment", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
                          progress=progress("self-replay"))  # fmt: skip
     seconds = round(time.monotonic() - started, 3)
     rows, quoting = without_quotes(replay.rows, exam, recipe.seed)
-    prompts = [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
+    prompts = _asked_by(rows)
     coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
     run.append_event("replay", seconds=seconds, rows=len(rows), from_cache=replay.from_cache,
                      excluded=replay.excluded + quoting, too_long=replay.too_long, duplicates=replay.duplicates,
@@ -245,6 +246,17 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
                      covered={c.capability: c.covered for c in coverage},
                      likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
     return rows
+
+
+def replay_parts(recipe: Recipe, exam: Exam, rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Numbers of the replay rows that hold one ability and no other; none where nothing moves what holds it."""
+    if not recipe.constraints:
+        return {}
+    return divide_by_kind({c.name: c.sample_prompts(recipe.seed) for c in exam.capabilities}, _asked_by(rows))
+
+
+def _asked_by(rows: Sequence[Row]) -> list[str]:
+    return [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
 
 
 def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
@@ -310,6 +322,13 @@ def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder)
                      accounts=blended.accounts)  # fmt: skip
 
 
+def multipliers_of(recipe: Recipe, exam: Exam, blended: Blend, run: RunFolder) -> Multipliers | None:
+    """What the guard's looks move; nothing without `constraints`."""
+    if not recipe.constraints:
+        return None
+    return Multipliers(exam.capabilities, stream=blended.stream, plan=blended.plan, recipe=recipe, run=run)
+
+
 def train_under_guard(
     recipe: Recipe,
     base: LoadedModel,
@@ -328,9 +347,7 @@ def train_under_guard(
     checkpoints = run.path / "checkpoints"
     resumable = latest_resumable(checkpoints) if resume else None
     last = resumable.step if resumable else 0
-    run.rewind_events(
-        lambda event: event["event"] not in ("log", "evaluation", "alarm", "stop") or event["step"] <= last
-    )
+    run.rewind_events(lambda event: event["event"] not in _BY_STEP or event["step"] <= last)
     if resumable:
         guard.load_state_dict(resumable.extra)
     bar = progress("training")

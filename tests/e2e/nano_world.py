@@ -61,10 +61,10 @@ class KilledError(Exception):
     """What ends a run in the middle of an event, in the place of a kill."""
 
 
-def build_world(folder: Path, *, method: str) -> Path:
-    """Write sixty domain rows, eighty prompts, questions and a recipe of twelve steps; returns the recipe."""
+def build_world(folder: Path, *, method: str, prompts: int = 80) -> Path:
+    """Write sixty domain rows, prompts, questions and a recipe of twelve steps; returns the recipe."""
     _write_rows(folder / "domain.jsonl", nano.domain_rows(n=60, seed=0))
-    _write_rows(folder / "prompts.jsonl", nano.dialogues(nano.ABILITIES, n=80, seed=0))
+    _write_rows(folder / "prompts.jsonl", nano.dialogues(nano.ABILITIES, n=prompts, seed=0))
     questions = nano.dialogues(nano.OTHER_KINDS, n=24, seed=1)
     atomic_write(folder / "questions.txt", "\n\n".join(row.messages[0].content for row in questions))
     path = folder / "recipe.yaml"

@@ -76,7 +76,7 @@ def account_lines(name: str, a: Mapping[str, Any]) -> list[str]:
         lines.append(f"prompts of {_rows(a['cut_rows'])} cut at the left, by {a['cut_tokens']:,} tokens")
     if a["plain_specials"]:
         lines.append(f"{_rows(a['plain_specials'])} with the spelling of special tokens, read as plain text")
-    if a["thoughtless"] and name != "replay":
+    if a["thoughtless"] and name.partition("/")[0] != "replay":
         lines.append(f"{a['thoughtless']:,} answers without thoughts, which teach a model that thinks to think no more")
     if a.get("sampled_from") is None:
         return lines
@@ -164,6 +164,7 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "mixture": _mixture,
     "log": _log,
     "evaluation": _evaluation,
+    "adjustment": lambda e: f"step {e['step']}: {e['reason']}",
     "alarm": lambda e: f"ALARM at step {e['step']}: {e['message']}",
     "stop": lambda e: f"stopped at step {e['step']}: {e['reason']}",
     "chosen": lambda e: f"chosen: step {e['step']} ({e['reason']})",

@@ -6,7 +6,8 @@ from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.ledger import level_of_look, next_look
-from forgetless.guard.margins import JudgedPart, judged_part
+from forgetless.guard.margins import JudgedPart, judged_part, training_aim
+from forgetless.guard.multipliers import Multipliers
 from forgetless.guard.noise import first_items, in_other_batches, measure_noises
 from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
@@ -20,6 +21,7 @@ __all__ = [
     "Frozen",
     "Guard",
     "JudgedPart",
+    "Multipliers",
     "Trial",
     "block_items",
     "capabilities_of",
@@ -33,5 +35,6 @@ __all__ = [
     "next_look",
     "rehearse",
     "set_exam",
+    "training_aim",
     "try_sample",
 ]

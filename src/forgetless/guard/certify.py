@@ -78,6 +78,7 @@ class Certifier:
         self.alpha = level_of_look(self.settings, looks)
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
         verdicts = comparer.judge(self.exam.capabilities, items, discordance=self.discordance, noises=self.noises)
+        domain = comparer.judge_domain(self.exam.domain, items["domain"])
         steps = tuple(self._walk(frozen, items, verdicts))
         dev = self._dev_domain()
         base_dev_score = self._base(frozen.base_engine(), self.exam.domain, dev).mean
@@ -90,7 +91,7 @@ class Certifier:
             looks=looks,
             chosen_step=choice.step,
             chosen_by=choice.reason,
-            domain=comparer.judge_domain(self.exam.domain, items["domain"]),
+            domain=domain,
             verdicts=verdicts,
             path=steps,
             certified_a=certified,

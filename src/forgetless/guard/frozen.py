@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetless.engines import TransformersEngine
-from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, save_and_reload
+from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, read_back, save_shipped
 from forgetless.rundir import content_hash
 
 if TYPE_CHECKING:
@@ -20,22 +21,41 @@ if TYPE_CHECKING:
 class Frozen:
     """Base and tuned model after everything is decided.
 
-    The models between them share one set of weights, so an engine from `between` is good until the next is asked for.
+    The models between them share one set of weights, so an engine from `between` is good until the next is asked for;
+    on a GPU so is that of the tuned model. Never are there more than two models in memory.
+
+    Attributes:
+        base: At a = 0.
+        tuned: At a = 1.
+        folder: Of the saved tuned model; what has to leave the memory is written beside it.
+        batch_tokens: For the engines.
     """
 
     base: LoadedModel
     tuned: LoadedModel
+    folder: Path
     batch_tokens: int
 
     @classmethod
-    def save(cls, base: LoadedModel, chosen: PreTrainedModel | PeftModel, folder: Path, *, batch_tokens: int) -> Frozen:
-        """Save the chosen model, or adapter, to a folder, and freeze what is read back from there."""
-        return cls(base, save_and_reload(base, chosen, folder), batch_tokens)
+    def save(
+        cls,
+        base: LoadedModel,
+        chosen: Callable[[], PreTrainedModel | PeftModel],
+        folder: Path,
+        *,
+        batch_tokens: int,
+    ) -> Frozen:
+        """Save the chosen model, or adapter, to a folder, and freeze what is read back from there.
+
+        `chosen` loads it; it is out of memory before anything is read back.
+        """
+        save_shipped(base, chosen(), folder)
+        return cls(base, read_back(base, folder), folder, batch_tokens)
 
     @cached_property
     def path(self) -> LinearPath | AdapterPath:
-        """The line between the two; it may hold a third model, so it is drawn when it is first walked."""
-        return path_between(self.base.model, self.tuned.model)
+        """The line between the two. It moves weights out of the memory, so it is drawn when it is first walked."""
+        return path_between(self.base.model, self.tuned.model, self.folder.parent)
 
     def base_engine(self) -> TransformersEngine:
         """Answers for the base."""
@@ -43,7 +63,10 @@ class Frozen:
 
     def tuned_engine(self) -> TransformersEngine:
         """Answers for the tuned model."""
-        return self._engine(self.tuned)
+        device, model = self.base.model.device, self.tuned.model
+        if any(weight.device != device for weight in model.parameters()):
+            model = self.path.at(1.0) if "path" in vars(self) else model.to(device)
+        return self._engine(replace(self.tuned, model=model))
 
     def between(self, a: float) -> TransformersEngine:
         """Answers for θ(a) = base + a·(tuned − base)."""
@@ -55,8 +78,10 @@ class Frozen:
         )
 
     def save_between(self, a: float, folder: Path) -> TransformersEngine:
-        """Save θ(a), and answer for what is read back from there."""
-        return self._engine(save_and_reload(self.base, self.path.at(a), folder))
+        """Save θ(a), and answer for what is read back from there. The walk ends with it."""
+        save_shipped(self.base, self.path.at(a), folder)
+        vars(self).pop("path")
+        return self._engine(read_back(self.base, folder))
 
     def _engine(self, loaded: LoadedModel) -> TransformersEngine:
         return TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=self.batch_tokens)

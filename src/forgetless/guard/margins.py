@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forgetless.errors import TaskError
+from forgetless.guard.capability import Capability
 from forgetless.tasks import Task
-from forgetless.verdicts import assumed_discordance, smallest_margin_points
+from forgetless.verdicts import assumed_discordance, smallest_margin_points, training_budget
 
 _SAMPLE = 64
+_BETTING_COST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,22 @@ def judged_part(task: Task, *, limit: int | None) -> JudgedPart:
         exact=task.binary and alone == 1.0,
         discordance=assumed_discordance(binary=task.binary),
     )
+
+
+def training_aim(capability: Capability, part: JudgedPart, *, discordance: float, alpha: float, jointly: int) -> float:
+    """Rule 15: the drop that training may aim at. Of a list that is asked whole nothing is uncertain.
+
+    Args:
+        capability: Its margin, and what its verdict is about.
+        part: Its test part.
+        discordance: π, assumed or measured.
+        alpha: One-sided level of the verdict.
+        jointly: How many capabilities are to be kept together.
+    """
+    if capability.target == "list" and part.items == capability.task.size("test"):
+        return capability.margin
+    units = part.units if part.exact else max(1, part.units // _BETTING_COST)
+    return training_budget(capability.margin, units, discordance, alpha, jointly=jointly)
 
 
 def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabilities: int) -> float:

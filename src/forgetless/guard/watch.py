@@ -1,4 +1,4 @@
-"""The guard along a run: look at a checkpoint, judge it against the base, raise the alarm, choose.
+"""The guard along a run: look at a checkpoint, judge it against the base, raise the alarm, move what holds, choose.
 
 The guard only ever sees the dev part (fresh items for a procedural task). What it decides here steers the run and
 picks a checkpoint; it certifies nothing, so its numbers may be looked at as often as one likes.
@@ -15,6 +15,7 @@ from typing import Any
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.guard.exam import Exam
+from forgetless.guard.multipliers import Multipliers
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
 from forgetless.records import CapabilityScore, Evaluation, Item, ItemResult, Verdict, from_json, to_json
@@ -43,6 +44,7 @@ class Guard:
         planned_evaluations: How many looks the run will take; the alarms share one error budget over them.
         seed: Seeds the order of fixed items and the draw of fresh ones.
         noises: How far the base may differ from itself, where measured (rule 6).
+        multipliers: What every look moves, unless it ends the run; none where all is held as the recipe says.
         progress: Told how far a look has come.
     """
 
@@ -57,9 +59,11 @@ class Guard:
         planned_evaluations: int,
         seed: int,
         noises: Mapping[str, float] = MappingProxyType({}),
+        multipliers: Multipliers | None = None,
         progress: Progresses = unwatched,
     ) -> None:
         self.noises = noises
+        self.multipliers = multipliers
         self.exam = exam
         self.base = base
         self.settings = settings
@@ -98,7 +102,10 @@ class Guard:
         for score in evaluation.capabilities:
             if score.alarm:
                 self.run.append_event("alarm", step=step, capability=score.capability, message=_alarm_message(score))
-        return self._reason_to_stop(evaluation)
+        reason = self._reason_to_stop(evaluation)
+        if self.multipliers is not None and reason is None:
+            self.multipliers.adjust(evaluation, self.discordance(step))
+        return reason
 
     def choose(self) -> Choice:
         """The evaluated checkpoint with the best domain score among those with nothing dropped.
@@ -118,12 +125,15 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs, as JSON data."""
-        return {"evaluations": to_json(self.evaluations), "alarms": self.alarms.state_dict()}
+        moved = {} if self.multipliers is None else {"multipliers": self.multipliers.state_dict()}
+        return {"evaluations": to_json(self.evaluations), "alarms": self.alarms.state_dict()} | moved
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the state of an earlier process."""
         self.evaluations = [from_json(Evaluation, e) for e in state["evaluations"]]
         self.alarms.load_state_dict(state["alarms"])
+        if self.multipliers is not None:
+            self.multipliers.load_state_dict(state["multipliers"])
 
     def _both(self, engine: Engine, task: Task, step: int) -> tuple[tuple[ItemResult, ...], tuple[ItemResult, ...]]:
         items = self._items(task, step)

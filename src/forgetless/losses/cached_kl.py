@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from forgetless.losses.projection import TokenSum, head_loss, project, tokens_at_once
+from forgetless.losses.weights import Weighing
 
 
 class TopK(NamedTuple):
@@ -66,6 +67,7 @@ def cached_kl_sum(
     weight: Tensor,
     reference: TopK,
     *,
+    weights: Tensor | None = None,
     bias: Tensor | None = None,
     softcap: float | None = None,
     chunk: int | None = None,
@@ -80,6 +82,7 @@ def cached_kl_sum(
         hidden: `[N, H]`, states of the model in training.
         weight: `[V, H]`, its head.
         reference: Of the same N tokens.
+        weights: `[N]`, how much each token counts; none for 1 each. `tokens` counts every token as one.
         bias: `[V]` or none.
         softcap: Bound of the logits, for models that cap them.
         chunk: Tokens projected at a time; by default see `tokens_at_once`.
@@ -90,21 +93,23 @@ def cached_kl_sum(
     if hidden.shape[0] != reference.ids.shape[0]:
         raise ValueError(f"model and reference differ in tokens ({hidden.shape[0]}, {reference.ids.shape[0]})")
 
+    weighing = Weighing(weights)
+
     def measure(log_probabilities: Tensor, probabilities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
         ids = reference.ids[rows]
         log_q = reference.log_probabilities[rows].to(log_probabilities.dtype)
         log_q_rest = reference.tail[rows, None].to(log_probabilities.dtype)
         q, q_rest = log_q.exp(), log_q_rest.exp()
-        value = (q * (log_q - log_probabilities.gather(-1, ids))).sum()
+        values = [q * (log_q - log_probabilities.gather(-1, ids))]
         slope = probabilities.mul_(q.sum(dim=-1, keepdim=True) + q_rest).scatter_add_(-1, ids, -q)
         if ids.shape[-1] < log_probabilities.shape[-1]:
             rest = log_probabilities.scatter(-1, ids, -math.inf)
             log_p_rest = rest.logsumexp(dim=-1, keepdim=True)
-            value = value + torch.where(q_rest > 0, q_rest * (log_q_rest - log_p_rest), 0.0).sum()
+            values.append(torch.where(q_rest > 0, q_rest * (log_q_rest - log_p_rest), 0.0))
             slope -= rest.sub_(log_p_rest).exp_().mul_(q_rest)
-        return value, slope
+        return weighing(slope, rows, *values)
 
-    return head_loss(hidden, weight, measure, bias=bias, softcap=softcap, chunk=chunk)
+    return weighing.told(head_loss(hidden, weight, measure, bias=bias, softcap=softcap, chunk=chunk))
 
 
 def _top_k_of(logits: Tensor, k: int) -> TopK:

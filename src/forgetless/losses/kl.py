@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from forgetless.losses.projection import TokenSum, head_loss, project
+from forgetless.losses.weights import Weighing
 
 Direction = Literal["forward", "reverse"]
 """KL(reference ‖ model), which asks for all that the reference may say; KL(model ‖ reference), for nothing else."""
@@ -26,6 +27,7 @@ def kl_sum(
     *,
     bias: Tensor | None = None,
     reference_bias: Tensor | None = None,
+    weights: Tensor | None = None,
     direction: Direction = "forward",
     softcap: float | None = None,
     chunk: int | None = None,
@@ -43,6 +45,7 @@ def kl_sum(
         reference_weight: `[V, H']`, head of the reference.
         bias: `[V]` or none.
         reference_bias: `[V]` or none.
+        weights: `[N]`, how much each token counts; none for 1 each. `tokens` counts every token as one.
         direction: Which of the two comes first.
         softcap: Bound of the logits of both models, for models that cap them.
         chunk: Tokens projected at a time; by default see `tokens_at_once`.
@@ -56,15 +59,17 @@ def kl_sum(
             f"or vocabulary ({weight.shape[0]}, {reference_weight.shape[0]})"
         )
 
+    weighing = Weighing(weights)
+
     def measure(log_probabilities: Tensor, probabilities: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
         logits = project(reference_hidden[rows], reference_weight, reference_bias, softcap)
         log_reference = torch.log_softmax(logits, dim=-1)
         if direction == "reverse":
             difference = log_probabilities - log_reference
             values = (probabilities * difference).sum(dim=-1, keepdim=True)
-            return values.sum(), probabilities.mul_(difference.sub_(values))
+            return weighing(probabilities.mul_(difference.sub_(values)), rows, values)
         reference = log_reference.exp()
-        value = (reference * (log_reference - log_probabilities)).sum()
-        return value, probabilities.sub_(reference)
+        values = reference * (log_reference - log_probabilities)
+        return weighing(probabilities.sub_(reference), rows, values)
 
-    return head_loss(hidden, weight, measure, bias=bias, softcap=softcap, chunk=chunk)
+    return weighing.told(head_loss(hidden, weight, measure, bias=bias, softcap=softcap, chunk=chunk))

@@ -23,14 +23,16 @@ _MOST_TOKENS, _MOST_LOGITS = 512, 1 << 25
 class TokenSum(NamedTuple):
     """A loss summed over `tokens` tokens, in nats.
 
-    `entropy` is the sum of the entropies of the model's predictions on the same tokens, and `plain` what the sum would
-    be without weights, where tokens have any; both carry no gradient and are there to be logged.
+    `entropy` is the sum of the entropies of the model's predictions on the same tokens. Where tokens have weights,
+    `plain` is what the sum would be without them, and `each` `[tokens]` (of a KL) the addends of that. None of these
+    carries a gradient; they are there to be logged.
     """
 
     total: Tensor
     tokens: int
     entropy: Tensor
     plain: Tensor | None = None
+    each: Tensor | None = None
 
 
 class ChunkLoss(Protocol):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forgetless.errors import RecipeError
-from forgetless.mixture.stream import MixtureStream, StreamSpec
+from forgetless.mixture.spec import StreamSpec
+from forgetless.mixture.stream import MixtureStream
 from forgetless.recipe import MixtureSettings, TrainingSettings
 from forgetless.records import MixtureShare
 
@@ -63,10 +64,10 @@ def plan_mixture(specs: Sequence[StreamSpec], *, settings: MixtureSettings, trai
         total = (training.epochs or 1.0) * domain_tokens / domain_share
         steps = max(1, math.ceil(total / tokens_per_step))
     shares = tuple(_expected(spec, total) for spec in specs)
-    for spec, share in zip(specs, shares, strict=True):
-        if spec.kind != "domain" and share.passes > settings.repetition_cap:
+    for share, tokens in _as_in_the_recipe(specs, shares):
+        if share.kind != "domain" and share.passes > settings.repetition_cap:
             raise _repeated_too_often(
-                spec, share, cap=settings.repetition_cap, total=total, training=training, domain_share=domain_share
+                share, tokens, cap=settings.repetition_cap, total=total, training=training, domain_share=domain_share
             )
     return MixturePlan(steps=steps, tokens=round(total), tokens_per_step=round(tokens_per_step), shares=shares)
 
@@ -106,22 +107,43 @@ def _expected(spec: StreamSpec, total: float) -> MixtureShare:
     )
 
 
+def _as_in_the_recipe(
+    specs: Sequence[StreamSpec], shares: Sequence[MixtureShare]
+) -> Iterator[tuple[MixtureShare, int]]:
+    """Everything that has a share of its own in the recipe, with its tokens: the streams of replay are one."""
+    replayed = [(share, spec.tokens) for spec, share in zip(specs, shares, strict=True) if spec.kind == "replay"]
+    yield from ((share, spec.tokens) for spec, share in zip(specs, shares, strict=True) if spec.kind != "replay")
+    if not replayed:
+        return
+    tokens = sum(own for _, own in replayed)
+    whole = MixtureShare(
+        source="replay",
+        kind="replay",
+        rows=sum(share.rows for share, _ in replayed),
+        asked=sum(share.asked for share, _ in replayed),
+        realised=None,
+        tokens=sum(share.tokens for share, _ in replayed),
+        passes=sum(share.passes * own for share, own in replayed) / tokens,
+    )
+    yield whole, tokens
+
+
 def _repeated_too_often(
-    spec: StreamSpec, share: MixtureShare, *, cap: int, total: float, training: TrainingSettings, domain_share: float
+    share: MixtureShare, tokens: int, *, cap: int, total: float, training: TrainingSettings, domain_share: float
 ) -> RecipeError:
-    allowed = cap * spec.tokens
+    allowed = cap * tokens
     if training.steps is not None:
         largest = allowed / total
     else:
         # What the stream gives up goes to the domain, which shortens the run: r · total(r) = allowed with
         # total(r) = total · d / (d + share − r).
         domain_total = total * domain_share
-        largest = allowed * (domain_share + spec.share) / (domain_total + allowed)
-    rows = math.ceil(len(spec.documents) * share.passes / cap)
-    field = "replay.share" if spec.kind == "replay" else f"sources.{spec.name}.share"
+        largest = allowed * (domain_share + share.asked) / (domain_total + allowed)
+    rows = math.ceil(share.rows * share.passes / cap)
+    field = "replay.share" if share.kind == "replay" else f"sources.{share.source}.share"
     return RecipeError(
         field=field,
-        value=f"{spec.share:g} of {round(total):,} tokens, from {len(spec.documents):,} rows of {spec.tokens:,} tokens",
+        value=f"{share.asked:g} of {round(total):,} tokens, from {share.rows:,} rows of {tokens:,} tokens",
         rule=f"each row would be used {share.passes:.1f} times, more than `mixture.repetition_cap: {cap}`",
         way_out=f"lower the share to at most {_rounded_down(largest)} (and raise that of the domain), "
         f"give about {rows:,} rows, or shorten the run",

@@ -2,87 +2,27 @@
 
 The next document comes from the stream whose tokens lag furthest behind its share, so shares hold in tokens whatever
 the lengths of the documents are, and a new set of shares holds from the next batch: nothing is drawn ahead. How long a
-document is has to be known when it is drawn, and not before. All of it is a function of the seed; the state is a few
-numbers for each stream, and a run that is resumed from it continues exactly, even where the shares were changed on the
-way.
+document is has to be known when it is drawn, and not before. Beside its share a stream has a multiplier, which says how
+much its tokens weigh in a KL term; it holds from the next batch as well. All of it is a function of the seed; the state
+is a few numbers for each stream, and a run that is resumed from it continues exactly, even where shares and multipliers
+were changed on the way.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from forgetless.errors import DataError, RunFolderError
+from forgetless.errors import RunFolderError
 from forgetless.mixture.order import DocumentOrder
-from forgetless.records import StreamKind
+from forgetless.mixture.spec import StreamSpec, check_lengths
 from forgetless.rundir import content_hash
 
 Bin = list[tuple[int, int]]
 
 _WAITING_LIMIT = 32
 _SHARE_TOLERANCE = 1e-6
-
-
-class Documents(Protocol):
-    """The rows of one stream, of which each gives one document, several or none."""
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        ...
-
-    def lengths(self, row: int) -> Sequence[int]:
-        """The tokens of each document that a row gives."""
-        ...
-
-
-class KnownLengths:
-    """Rows of one document each, whose lengths are all known."""
-
-    def __init__(self, lengths: npt.NDArray[np.int64]) -> None:
-        self._lengths = lengths
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def lengths(self, row: int) -> Sequence[int]:
-        """The length of its one document."""
-        return (int(self._lengths[row]),)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StreamSpec:
-    """One stream: its share of all tokens, and its documents.
-
-    `lengths` are those of the documents that were measured beforehand, all of them or a sample; `tokens` is what one
-    pass over the stream holds, known up to the standard error `tokens_error`. `fingerprint` stands for the content of
-    the documents, so that a run is never resumed on other data.
-    """
-
-    name: str
-    kind: StreamKind
-    share: float
-    documents: Documents
-    lengths: npt.NDArray[np.int64]
-    tokens: int
-    fingerprint: str
-    tokens_error: int = 0
-
-    @classmethod
-    def known(
-        cls, name: str, kind: StreamKind, share: float, lengths: npt.NDArray[np.int64], fingerprint: str
-    ) -> StreamSpec:
-        """A stream of which every length is known."""
-        return cls(name, kind, share, KnownLengths(lengths), lengths, int(lengths.sum()), fingerprint)
-
-    def rehearsed(self) -> StreamSpec:
-        """The stream as far as it was measured, to see how it will pack without reading a row."""
-        return dataclasses.replace(self, documents=KnownLengths(self.lengths))
 
 
 class MixtureStream:
@@ -101,7 +41,7 @@ class MixtureStream:
 
     def __init__(self, specs: Sequence[StreamSpec], *, seed: int, bin_tokens: int, bins_per_batch: int) -> None:
         for spec in specs:
-            _check_lengths(spec, bin_tokens)
+            check_lengths(spec, bin_tokens)
         self.specs = tuple(specs)
         self.seed = seed
         self.bin_tokens = bin_tokens
@@ -122,6 +62,7 @@ class MixtureStream:
         ]
         # Of those that were measured: where it is not the least of all, a gap at the end of a batch stays open.
         self._shortest = [int(spec.lengths.min()) for spec in self.specs]
+        self._multipliers = [1.0] * len(self.specs)
         self._owed = [0.0] * len(self.specs)
         self._tokens = [0] * len(self.specs)
         self._batches = 0
@@ -172,6 +113,21 @@ class MixtureStream:
         """The shares that are asked for now."""
         return dict(zip(self._index, self._shares, strict=True))
 
+    def set_multipliers(self, multipliers: Mapping[str, float]) -> None:
+        """Have a KL term count the tokens of some streams so many times as the recipe says, from the next batch on.
+
+        Raises:
+            ValueError: There is no such stream, or one would count nothing or less.
+        """
+        if not set(multipliers) <= set(self._index) or not all(value > 0.0 for value in multipliers.values()):
+            raise ValueError(f"multipliers are above 0, for some of {sorted(self._index)}: {dict(multipliers)}")
+        for name, value in multipliers.items():
+            self._multipliers[self._index[name]] = float(value)
+
+    def multipliers(self) -> dict[str, float]:
+        """How often a KL term counts the tokens of each stream now; 1 is what the recipe says."""
+        return dict(zip(self._index, self._multipliers, strict=True))
+
     def realised(self) -> dict[str, float]:
         """Each stream's share of all tokens so far; empty before the first batch, when there is none."""
         total = sum(self._tokens)
@@ -194,6 +150,7 @@ class MixtureStream:
         streams = {
             spec.name: {
                 "share": self._shares[index],
+                "multiplier": self._multipliers[index],
                 "owed": self._owed[index],
                 "tokens": self._tokens[index],
                 **self._orders[index].state(),
@@ -203,7 +160,7 @@ class MixtureStream:
         return {"fingerprint": self.fingerprint, "batches": self._batches, "streams": streams}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken, shares included.
+        """Continue exactly where `state_dict` was taken, shares and multipliers included.
 
         Raises:
             RunFolderError: The state is of other documents, another seed or other sizes.
@@ -219,6 +176,7 @@ class MixtureStream:
         for index, spec in enumerate(self.specs):
             saved = state["streams"][spec.name]
             self._shares[index] = float(saved["share"])
+            self._multipliers[index] = float(saved["multiplier"])
             self._owed[index] = float(saved["owed"])
             self._tokens[index] = int(saved["tokens"])
             self._orders[index].restore(saved)
@@ -250,23 +208,6 @@ class MixtureStream:
         if not all(value >= 0.0 for value in values) or abs(sum(values) - 1.0) > _SHARE_TOLERANCE:
             raise ValueError(f"shares are not negative and add up to 1: {dict(shares)}")
         return [value / sum(values) for value in values]
-
-
-def _check_lengths(spec: StreamSpec, bin_tokens: int) -> None:
-    if not len(spec.documents):
-        raise DataError(
-            field=f"sources.{spec.name}",
-            value="0 documents",
-            rule="no row is left to train on",
-            way_out="see the rejects, or leave the source out",
-        )
-    if int(spec.lengths.min()) < 1 or int(spec.lengths.max()) > bin_tokens:
-        raise DataError(
-            field=f"sources.{spec.name}",
-            value=f"documents of {int(spec.lengths.min()):,} to {int(spec.lengths.max()):,} tokens",
-            rule=f"a document has 1 to {bin_tokens:,} tokens",
-            way_out="shorten the long documents, or raise `training.max_length_tokens`",
-        )
 
 
 def _fingerprint(specs: Sequence[StreamSpec], seed: int, bin_tokens: int, bins_per_batch: int) -> str:

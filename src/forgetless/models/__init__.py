@@ -16,7 +16,7 @@ from .look import ModelLook, look_at_model
 from .memory import PeakMemory, free_memory_bytes, held_bytes
 from .path import LinearPath
 from .save import plain_model, save_model, write_adapter
-from .shipped import load_finished, save_and_reload
+from .shipped import load_finished, read_back, save_and_reload, save_shipped
 from .silence import libraries_silenced
 from .tensors import sharing_copy
 
@@ -42,8 +42,10 @@ __all__ = [
     "model_hash",
     "path_between",
     "plain_model",
+    "read_back",
     "save_and_reload",
     "save_model",
+    "save_shipped",
     "sharing_copy",
     "stop_ids_of",
     "weights_hash",

@@ -8,6 +8,7 @@ were trained whole beside the adapter lie on the line as weights.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from peft import PeftModel
@@ -22,9 +23,11 @@ from .path import LinearPath
 from .tensors import sharing_copy
 
 
-def path_between(base: PreTrainedModel, tuned: PreTrainedModel | PeftModel) -> LinearPath | AdapterPath:
-    """The line from a base to a tuned model: between two whole models, or along the scale of an adapter."""
-    return AdapterPath(tuned) if isinstance(tuned, PeftModel) else LinearPath(base, tuned)
+def path_between(base: PreTrainedModel, tuned: PreTrainedModel | PeftModel, folder: Path) -> LinearPath | AdapterPath:
+    """The line from a base to a tuned model: between two whole models, of which one then stands in a file under
+    `folder`, or along the scale of an adapter.
+    """
+    return AdapterPath(tuned) if isinstance(tuned, PeftModel) else LinearPath(base, tuned, folder)
 
 
 class AdapterPath:

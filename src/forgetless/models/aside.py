@@ -8,18 +8,13 @@ still be asked, and the system reads of it what is asked for and drops it when m
 from __future__ import annotations
 
 import contextlib
-import mmap
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 
-from forgetless.rundir import disk_errors
-
-_ALIGNMENT = 64
+from .mapped import mapped_copies
 
 
 class Aside:
@@ -42,7 +37,8 @@ class Aside:
 
     def __enter__(self) -> Aside:
         if self._device.type == "cpu":
-            _map(self._weights, self._folder)
+            for weight, mapped in zip(self._weights, mapped_copies(self._weights, self._folder), strict=True):
+                weight.data = mapped
         else:
             self._leave()
         return self
@@ -70,20 +66,3 @@ class Aside:
         self._model.to("cpu")
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _map(weights: list[nn.Parameter], folder: Path) -> None:
-    starts: list[int] = []
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for weight in weights:
-                file.seek(-file.tell() % _ALIGNMENT, 1)
-                starts.append(file.tell())
-                file.write(weight.detach().reshape(-1).view(torch.uint8).numpy().data)
-            file.flush()
-            # Copy on write: nobody writes, and torch asks for memory that could be written.
-            mapped = torch.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8)
-    for weight, start in zip(weights, starts, strict=True):
-        size = weight.numel() * weight.element_size()
-        weight.data = mapped[start : start + size].view(weight.dtype).view(weight.shape)

@@ -7,37 +7,50 @@ interpolation as a way to keep abilities: Lin et al., "Mitigating the Alignment 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
 
+from .mapped import mapped_copies
 from .tensors import distinct_tensors
 
 
 class LinearPath:
-    """Points between two models of one architecture; neither model is ever changed.
+    """Points between two models of one architecture; no bit of either is ever changed.
 
-    One third model is kept and moved from point to point. Tensors that are the same in both models are shared with
-    `tuned`, so after a LoRA training it costs only the layers that moved.
+    A third model is moved from point to point, tensor by tensor, in the memory that the weights of `tuned` leave: these
+    are mapped from a file from now on, on the host. A tuned model on the CPU can still be asked; one on a GPU stands on
+    two devices until it is moved back there, and `at(1.0)` answers for it meanwhile. Tensors that are the same in both
+    models are shared with `tuned`.
 
     Args:
         base: The model at a = 0.
         tuned: The model at a = 1, of the same class, shapes and number format.
+        folder: On the disk that takes the file.
 
     Raises:
         ModelError: The models do not match tensor by tensor.
+        RunFolderError: The disk is full, or the folder cannot be written.
     """
 
-    def __init__(self, base: PreTrainedModel, tuned: PreTrainedModel) -> None:
+    def __init__(self, base: PreTrainedModel, tuned: PreTrainedModel, folder: Path) -> None:
         self._base = distinct_tensors(base)
         self._tuned = distinct_tensors(tuned)
         _check_match(base, tuned, self._base, self._tuned)
         moved = {name for name, tensor in self._tuned.items() if not _same_bits(self._base[name], tensor)}
         still = self._tuned.keys() - moved
-        shared = {id(p): p for name, p in tuned.named_parameters(remove_duplicate=False) if name in still}
-        self._point = copy.deepcopy(tuned, shared).eval()
+        weights = dict(tuned.named_parameters(remove_duplicate=False))
+        shared = {id(p): p for name, p in weights.items() if name in still}
+        leaving = [w for name, w in weights.items() if name in moved and w.numel() and w.is_contiguous()]
+        heirs = {id(w): nn.Parameter(w.data, requires_grad=False) for w in leaving}
+        self._point = copy.deepcopy(tuned, shared | heirs).eval()
+        for weight, mapped in zip(leaving, mapped_copies(leaving, folder), strict=True):
+            weight.data = mapped
+        self._tuned = distinct_tensors(tuned)
         point = distinct_tensors(self._point)
         # Counters are no points on a line: integer buffers stay as they are in `tuned`.
         self._moving = {name: point[name] for name in sorted(moved) if point[name].is_floating_point()}
@@ -60,7 +73,7 @@ class LinearPath:
                 target.copy_(tuned if a else base)
                 continue
             start = base.to(target.device, torch.float32)
-            target.copy_(start + a * (tuned.to(torch.float32) - start))
+            target.copy_(start + a * (tuned.to(target.device, torch.float32) - start))
         return self._point
 
 

@@ -39,17 +39,29 @@ def save_and_reload(base: LoadedModel, model: PreTrainedModel | PeftModel, folde
     """Saves a model that was made from `base`, and reads it back as everyone who gets the folder will.
 
     Args:
-        base: What it was made from; an adapter is read back over its weights, which are not copied.
+        base: What it was made from.
         model: A whole model, or the base with an adapter, which is then what is saved.
         folder: Where to; replaced as a whole when it exists.
 
     Raises:
         RunFolderError: The disk is full or the folder cannot be written.
     """
+    save_shipped(base, model, folder)
+    return read_back(base, folder)
+
+
+def save_shipped(base: LoadedModel, model: PreTrainedModel | PeftModel, folder: Path) -> None:
+    """The first half of `save_and_reload`."""
     if isinstance(model, PeftModel):
         _save_adapter(base, model, folder)
+    else:
+        save_model(model, base.format.tokenizer, folder)
+
+
+def read_back(base: LoadedModel, folder: Path) -> LoadedModel:
+    """A model that was saved beside `base`; an adapter is read over the weights of the base, which are not copied."""
+    if (folder / BASE).is_file():
         return _over(base, folder, name=str(folder), arguments=base.format.arguments)
-    save_model(model, base.format.tokenizer, folder)
     dtype = str(base.model.dtype).removeprefix("torch.")
     return load_folder(
         folder,

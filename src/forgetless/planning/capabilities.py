@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from forgetless.guard import Capability, Exam, judged_part
+from forgetless.guard import Capability, Exam, judged_part, training_aim
 from forgetless.planning.nouns import CapabilityPlan, DomainPlan
 from forgetless.recipe import Recipe
-from forgetless.verdicts import certifiable_margin, detectable_drop, floor_items, points, training_budget
-
-_BETTING_COST = 2
+from forgetless.verdicts import certifiable_margin, detectable_drop, floor_items, points
 
 
 def plan_capabilities(recipe: Recipe, exam: Exam, *, dev_items: int, alpha: float) -> tuple[CapabilityPlan, ...]:
@@ -112,12 +110,6 @@ def _capability(recipe: Recipe, capability: Capability, together: int, dev_items
         detectable_drop=detectable_drop(units, discordance, alpha / together, exact=exact),
         certifiable_margin=certifiable_margin(units, discordance, alpha, exact=exact),
         certifiable_together=certifiable_margin(units, discordance, alpha, jointly=together, exact=exact),
-        aim=training_budget(
-            capability.margin,
-            units if exact else max(1, units // _BETTING_COST),
-            discordance,
-            alpha,
-            jointly=together,
-        ),
+        aim=training_aim(capability, part, discordance=discordance, alpha=alpha, jointly=together),
         target=capability.target,
     )

@@ -111,7 +111,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
             *_sampled(blended),
             *_strictness(recipe, look, alpha),
         ),
-        warnings=tuple(_warnings(recipe, cadence, capabilities, alpha)),
+        warnings=tuple(warnings_of(recipe, cadence, capabilities, alpha)),
     )
 
 
@@ -194,9 +194,10 @@ def _strictness(recipe: Recipe, look: int, alpha: float) -> Iterator[str]:
         )
 
 
-def _warnings(
+def warnings_of(
     recipe: Recipe, cadence: Cadence, capabilities: tuple[CapabilityPlan, ...], alpha: float
 ) -> Iterator[str]:
+    """What a user should know before the run begins, and may want to change."""
     if not cadence.within_budget:
         looks = f"{cadence.looks:,} look{'s' * (cadence.looks != 1)}"
         less = ["raise `every_steps`"] * (cadence.looks > 1 and cadence.every_steps_given)
@@ -206,4 +207,6 @@ def _warnings(
             f"`evaluation.budget_percent: {recipe.evaluation.budget_percent:g}`; "
             f"{', '.join([*less, 'keep fewer abilities'])}, or allow more"
         )
+    if recipe.constraints and cadence.looks < 2:
+        yield "constraints move λ after a look, and the only look is at the end: lower `evaluation.every_steps`"
     yield from warnings_about(capabilities, alpha=alpha)

@@ -29,7 +29,7 @@ from forgetless.progress import Progresses
 from forgetless.recipe import Recipe
 from forgetless.records import Row, from_json, to_json
 from forgetless.rundir import atomic_write, cache_folder, content_hash
-from forgetless.stages import Ground, without_quotes
+from forgetless.stages import Ground, replay_parts, without_quotes
 from forgetless.synthesis import ReplayState
 from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps
 
@@ -155,7 +155,8 @@ def _blend(recipe: Recipe, ground: Ground, replay: ReplayState | None, sample: R
         prompts, answers = (sample.as_prompts(format), sample.answers) if sample else ([], ())
         rows = replay.stand_ins(prompts, answers, rows=recipe.replay.rows, format=format)
         rows, _ = without_quotes(rows, ground.exam, recipe.seed)
-    return blend(ground.rows, rows, ground.base.format, recipe=recipe)
+    parts = replay_parts(recipe, ground.exam, rows)
+    return blend(ground.rows, rows, ground.base.format, recipe=recipe, parts=parts)
 
 
 def _tells_enough(sample: ReplaySample | None, replay: ReplayState | None) -> bool:

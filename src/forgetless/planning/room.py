@@ -29,7 +29,7 @@ def refuse_hopeless(recipe: Recipe, ground: Ground, *, output: Path) -> None:
 
 
 def memory_room(recipe: Recipe, ground: Ground, measured: Measured) -> Room:
-    """Memory at the fullest moment: a training step, a look between two steps, or certifying three models."""
+    """Memory at the fullest moment: a training step, a look between two steps, or certifying."""
     device, trial = ground.base.model.device, measured.trial
     needed = max(
         trial.peak_bytes,

@@ -40,18 +40,21 @@ def plan_sources(
         for source in ground.sources
     ]
     if replay is not None:
-        lines.append(
+        replayed = [share for share in counted.values() if share.kind == "replay"]
+        # What was left out is of no stream of replay; it stands in the line of the first.
+        lines += [
             _line(
                 blended,
-                counted["replay"],
-                duplicates=replay.duplicates,
-                asked=replay.excluded,
-                too_long=replay.too_long,
-                refused=replay.refused,
+                share,
+                duplicates=replay.duplicates if share is replayed[0] else 0,
+                asked=replay.excluded if share is replayed[0] else 0,
+                too_long=replay.too_long if share is replayed[0] else 0,
+                refused=replay.refused if share is replayed[0] else 0,
                 account=replay.complete,
                 cut_percent=sample.answering.cut_percent if sample else None,
             )
-        )
+            for share in replayed
+        ]
     return tuple(lines)
 
 

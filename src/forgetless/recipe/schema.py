@@ -122,7 +122,8 @@ class Recipe(Questions):
     """The whole recipe.
 
     With `mix: default` no share is written: general instructions, replay and a little raw text have those of a small
-    team's mixture, and the domain has the rest.
+    team's mixture, and the domain has the rest. With `constraints: on` every look moves λ and the share of replay rows
+    for each ability, by what it has lost.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -131,6 +132,7 @@ class Recipe(Questions):
     sources: Annotated[dict[str, SourceSettings], Field(min_length=1)]
     replay: ReplaySettings | None = None
     mixture: MixtureSettings = MixtureSettings()
+    constraints: bool = False
     training: TrainingSettings = TrainingSettings()
     domain: DomainSettings = DomainSettings(task=HeldOutTask(type="held_out"))
     ship: Literal["best", "certified", "fail"] = "best"
@@ -151,8 +153,9 @@ class Recipe(Questions):
 
     @model_validator(mode="after")
     def _sources_hold_a_domain(self) -> Recipe:
-        if "replay" in self.sources:
-            raise ValueError("`sources.replay` is taken: the rows that the base answers are set under `replay:`")
+        for name in self.sources:
+            if name.partition("/")[0] == "replay":
+                raise ValueError(f"`sources.{name}` is taken: the rows that the base answers are set under `replay:`")
         if not any(s.kind == "domain" for s in self.sources.values()):
             raise ValueError("at least one source must have `kind: domain`")
         return self
@@ -179,6 +182,12 @@ class Recipe(Questions):
     def _replay_is_for_the_kl(self) -> Recipe:
         if self.replay is not None and self.training.kl_weight == 0.0:
             raise ValueError("`replay` rows carry the KL term and nothing else; with `kl_weight: 0` leave `replay` out")
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_move_what_holds(self) -> Recipe:
+        if self.constraints and self.replay is None:
+            raise ValueError("`constraints` move the KL on `replay` rows, and there are none; give `replay:`")
         return self
 
     @model_validator(mode="after")

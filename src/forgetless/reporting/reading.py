@@ -10,6 +10,7 @@ that are read:
     replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
     log          step, loss, ce, kl, domain_kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
+    adjustment   the fields of `Adjustment`
     alarm        step, capability, message
     stop         step, reason
     chosen       step, reason
@@ -30,7 +31,7 @@ from typing import Any, TypeVar
 import yaml
 
 from forgetless.errors import RunFolderError
-from forgetless.records import Certificate, Evaluation, Example, MixtureShare, PathStep, from_json
+from forgetless.records import Adjustment, Certificate, Evaluation, Example, MixtureShare, PathStep, from_json
 from forgetless.reporting.view import (
     LogPoint,
     MixtureView,
@@ -83,6 +84,7 @@ def build_view(folder: Path) -> View:
         replay=_replay(events),
         logs=_by_step(_some(LogPoint, e) for e in _of(events, "log") if "step" in e),
         evaluations=_by_step(_records(Evaluation, _of(events, "evaluation"))),
+        adjustments=tuple(_records(Adjustment, _of(events, "adjustment"))),
         alarms=tuple(_moment(e, "message") for e in _of(events, "alarm")),
         stop=_last_moment(events, "stop"),
         chosen=_last_moment(events, "chosen"),

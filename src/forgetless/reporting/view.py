@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forgetless.records import Certificate, CompareResult, Evaluation, Example, MixtureShare, PathStep, Verdict
+from forgetless.records import (
+    Adjustment,
+    Certificate,
+    CompareResult,
+    Evaluation,
+    Example,
+    MixtureShare,
+    PathStep,
+    Verdict,
+)
 
 State = Literal["certified", "not_certified", "stopped", "unfinished"]
 
@@ -112,6 +121,7 @@ class View:
     replay: ReplayView | None = None
     logs: tuple[LogPoint, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
     alarms: tuple[Moment, ...] = ()
     stop: Moment | None = None
     chosen: Moment | None = None

@@ -1,7 +1,7 @@
 """Data that models make: rows answered by the base model itself, and what they cover."""
 
 from forgetless.synthesis.continued import continues_texts
-from forgetless.synthesis.coverage import Coverage, measure_coverage
+from forgetless.synthesis.coverage import Coverage, divide_by_kind, measure_coverage
 from forgetless.synthesis.given import Prompt
 from forgetless.synthesis.replay import ReplayRows, ReplayState, answer_sampling, as_asked, replay_state, self_replay
 from forgetless.synthesis.self_written import prompt_temperature
@@ -14,6 +14,7 @@ __all__ = [
     "answer_sampling",
     "as_asked",
     "continues_texts",
+    "divide_by_kind",
     "measure_coverage",
     "prompt_temperature",
     "replay_state",

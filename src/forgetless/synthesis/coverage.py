@@ -1,9 +1,10 @@
-"""Which capabilities do the replay prompts cover? A measured answer, by likeness of form.
+"""Which capabilities do the replay prompts cover, and which prompts are it? A measured answer, by likeness of form.
 
 KL on replay rows holds what they exercise and little else, so a capability without replay prompts of its own kind is
 at risk and has to be named before training. For each item of a capability we look for the most similar replay prompt,
 and compare that likeness with how similar items of the capability are to each other: near 1, the prompts look like
-more items of the same kind; near 0, they are something else.
+more items of the same kind; near 0, they are something else. The other way round, a prompt is of the kind of the
+capability that it is most like.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import statistics
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,12 @@ from forgetless.sources import SPACELESS
 
 COVERED_FROM: Final = 0.75
 """Likeness from which a capability counts as covered."""
+
+ALIKE_FROM: Final = 0.5
+"""Likeness from which a prompt is of a capability's kind. One prompt, where `COVERED_FROM` is about a median."""
+
+FEWEST_ALIKE: Final = 16
+"""Prompts of one kind that can be held apart from the others. Fewer would soon be repeated too often."""
 
 _MOST_ITEMS = 60
 _SHINGLE = 4
@@ -51,16 +58,59 @@ def measure_coverage(capability: str, items: Sequence[str], prompts: Sequence[st
         items: Prompts of its items; the first sixty are looked at.
         prompts: Replay prompts.
     """
-    shapes = [_shingles(text) for text in items[: 2 * _MOST_ITEMS]]
-    asked, others = shapes[: len(shapes) // 2], shapes[len(shapes) // 2 :]
+    asked, others = _halves(items)
     if not asked or not prompts:
         return Coverage(capability, None if prompts else 0.0)
-    among_themselves = statistics.median(_best(shape, others) for shape in asked)
+    among_themselves = _median_best(asked, others)
     if among_themselves == 0.0:
         return Coverage(capability, None)
     replayed = list({_shingles(text) for text in prompts})
-    to_replay = statistics.median(_best(shape, replayed) for shape in asked)
+    to_replay = _median_best(asked, replayed)
     return Coverage(capability, round(min(to_replay / among_themselves, 1.0), 3))
+
+
+def divide_by_kind(capabilities: Mapping[str, Sequence[str]], prompts: Sequence[str]) -> dict[str, list[int]]:
+    """Which prompts are of the kind of which capability.
+
+    Args:
+        capabilities: Prompts of the items of each; the first sixty are looked at.
+        prompts: Replay prompts.
+
+    Returns:
+        Numbers of prompts, rising, by capability; each prompt is that of one or of none. A capability with fewer than
+        `FEWEST_ALIKE` has none.
+    """
+    known: dict[str, tuple[list[frozenset[str]], float]] = {}
+    for name, items in capabilities.items():
+        asked, others = _halves(items)
+        among_themselves = _median_best(asked, others)
+        if among_themselves > 0.0:
+            known[name] = (asked, among_themselves)
+    kind_of: dict[frozenset[str], str | None] = {}
+    found: dict[str, list[int]] = {name: [] for name in known}
+    for number, text in enumerate(prompts):
+        shape = _shingles(text)
+        if shape not in kind_of:
+            kind_of[shape] = _kind(shape, known)
+        kind = kind_of[shape]
+        if kind is not None:
+            found[kind].append(number)
+    return {name: numbers for name, numbers in found.items() if len(numbers) >= FEWEST_ALIKE}
+
+
+def _kind(shape: frozenset[str], known: Mapping[str, tuple[list[frozenset[str]], float]]) -> str | None:
+    likeness = {name: _best(shape, asked) / among for name, (asked, among) in known.items()}
+    closest = max(likeness, key=likeness.__getitem__, default=None)
+    return closest if closest is not None and likeness[closest] >= ALIKE_FROM else None
+
+
+def _halves(items: Sequence[str]) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
+    shapes = [_shingles(text) for text in items[: 2 * _MOST_ITEMS]]
+    return shapes[: len(shapes) // 2], shapes[len(shapes) // 2 :]
+
+
+def _median_best(asked: Sequence[frozenset[str]], others: Sequence[frozenset[str]]) -> float:
+    return statistics.median(_best(shape, others) for shape in asked) if asked else 0.0
 
 
 def _shingles(text: str) -> frozenset[str]:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
+import numpy as np
+
 from forgetless.errors import DataError
-from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec, plan_mixture
+from forgetless.mixture import REPLAY, MixturePlan, MixtureStream, StreamSpec, plan_mixture, replay_of
 from forgetless.recipe import Recipe
 from forgetless.records import Row, StreamKind
-from forgetless.sources import as_rows
+from forgetless.sources import Rows, as_rows
 from forgetless.tokens import Account, ChatFormat, Encoded, TokenReject, account_of
 from forgetless.training.documents import EncodedRows, measure_rows
-
-REPLAY = "replay"
 
 
 class DocumentStore(Protocol):
@@ -61,7 +62,12 @@ class Blend:
 
 
 def blend(
-    rows: Mapping[str, Sequence[Row]], replay: Sequence[Row], chat_format: ChatFormat, *, recipe: Recipe
+    rows: Mapping[str, Sequence[Row]],
+    replay: Sequence[Row],
+    chat_format: ChatFormat,
+    *,
+    recipe: Recipe,
+    parts: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Blend:
     """Measure all rows and plan the mixture.
 
@@ -70,47 +76,74 @@ def blend(
         replay: The rows that the base answered; empty without `replay:`.
         chat_format: How the model writes conversations.
         recipe: Shares, lengths and seed.
+        parts: Numbers of the replay rows that hold one capability, by its name; they are a stream of their own. Each
+            stream of replay begins with its part of the replay tokens, so that all rows are used equally often.
 
     Raises:
         DataError, RecipeError: The streams cannot give what the recipe asks of them, or no row of one can be trained.
         ModelError: There are conversations, and no chat template to write them with.
     """
-    asked: list[tuple[str, StreamKind, float, Sequence[Row]]] = [
-        (name, settings.kind, settings.share, rows[name]) for name, settings in recipe.sources.items()
-    ]
+    asked: dict[str, tuple[StreamKind, Rows]] = {
+        name: (settings.kind, as_rows(rows[name])) for name, settings in recipe.sources.items()
+    }
     if recipe.replay is not None:
-        asked.append((REPLAY, "replay", recipe.replay.share, replay))
+        asked |= {name: ("replay", part) for name, part in _divided(as_rows(replay), parts).items()}
     training = recipe.training
-    specs, documents, rejects, accounts = [], [], {}, {}
-    for name, kind, share, given in asked:
-        measured = measure_rows(as_rows(given), chat_format, training)
-        if measured.rejects and not len(measured.lengths):
-            raise _none_left(name, measured.rejects)
-        rejects[name], accounts[name] = measured.rejects, measured.account
-        documents.append(measured.documents)
-        specs.append(
-            StreamSpec(
-                name,
-                kind,
-                share,
-                measured.documents,
-                measured.lengths,
-                measured.tokens,
-                measured.fingerprint,
-                measured.tokens_error,
-            )
+    measured = {name: measure_rows(given, chat_format, training) for name, (_, given) in asked.items()}
+    for name, found in measured.items():
+        if found.rejects and not len(found.lengths):
+            raise _none_left(name, found.rejects)
+    shares = _shares(recipe, {name: found.tokens for name, found in measured.items()})
+    specs = [
+        StreamSpec(
+            name,
+            asked[name][0],
+            shares[name],
+            found.documents,
+            found.lengths,
+            found.tokens,
+            found.fingerprint,
+            found.tokens_error,
         )
+        for name, found in measured.items()
+    ]
     plan = plan_mixture(specs, settings=recipe.mixture, training=training)
     stream = MixtureStream(
         specs, seed=recipe.seed, bin_tokens=training.max_length_tokens, bins_per_batch=training.batch_rows
     )
-    return Blend(plan, stream, tuple(documents), rejects, accounts)
+    return Blend(
+        plan,
+        stream,
+        tuple(found.documents for found in measured.values()),
+        {name: found.rejects for name, found in measured.items()},
+        {name: found.account for name, found in measured.items()},
+    )
+
+
+def _divided(replay: Rows, parts: Mapping[str, Sequence[int]]) -> dict[str, Rows]:
+    """The rows of every stream of replay, by its name; the rows that are of no part come first, if there are any."""
+    if not parts:
+        return {REPLAY: replay}
+    chosen = {replay_of(name): np.array(numbers, dtype=np.int64) for name, numbers in parts.items()}
+    rest = np.setdiff1d(np.arange(len(replay)), np.concatenate([*chosen.values()]))
+    divided = ({REPLAY: rest} if len(rest) else {}) | chosen
+    return {name: replay.select(numbers) for name, numbers in divided.items()}
+
+
+def _shares(recipe: Recipe, tokens: Mapping[str, int]) -> dict[str, float]:
+    """What the recipe says of each stream; those of replay have their part of its tokens."""
+    shares = {name: source.share for name, source in recipe.sources.items()}
+    replay = {name: count for name, count in tokens.items() if name not in shares}
+    if recipe.replay is not None:
+        whole = max(sum(replay.values()), 1)
+        shares |= {name: recipe.replay.share * (count / whole) for name, count in replay.items()}
+    return shares
 
 
 def _none_left(name: str, rejects: Sequence[TokenReject]) -> DataError:
     reasons = account_of([], rejects).rejected
     return DataError(
-        field=name if name == REPLAY else f"sources.{name}",
+        field=REPLAY if name.partition("/")[0] == REPLAY else f"sources.{name}",
         value=f"{len(rejects):,} rows",
         rule="none of them can be trained on:\n" + "\n".join(f"    {n:,}: {why}" for why, n in reasons.items()),
         way_out="mend what the reasons name, or leave this source out",

@@ -15,7 +15,7 @@ from forgetless.training.reference_cache import kept_of, stored_bytes
 
 _FLOAT32_BYTES = 4
 _ADAM_MOMENTS = 2
-_MODELS_TO_CERTIFY = 3
+_ADAPTERS_TO_CERTIFY = 3
 
 
 def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evaluations: int) -> int:
@@ -23,12 +23,13 @@ def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evalua
 
     One checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it), the optimizer's two
     moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
-    models that may be shipped: in the base's number format, or as adapters. The file of a base that is set aside is
-    gone before those are written, and no larger.
+    models that may be shipped: in the base's number format, or as adapters. Beside two whole models stands the file of
+    the tuned one that makes room for the points between. The file of a base that is set aside is gone before those are
+    written, and no larger.
     """
     saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
-    shipped = saved if settings.output == "adapter" else model_bytes(base)
-    return saved * (evaluations + 1) + 2 * moments + 2 * shipped
+    shipped = 2 * saved if settings.output == "adapter" else 3 * model_bytes(base)
+    return saved * (evaluations + 1) + 2 * moments + shipped
 
 
 def reference_bytes(
@@ -63,12 +64,12 @@ def least_memory_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int
 
 
 def certifying_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:
-    """Bytes of the models that stand beside the base at once: the chosen one, what was read back, the point between.
-
-    With `output: adapter` all of them stand over the weights of the base.
+    """Bytes of what stands beside the base: one whole model at a time, be it the chosen one, what was read back or a
+    point between; or three adapters over the weights of the base.
     """
-    each = saved_bytes(base, settings) if settings.output == "adapter" else model_bytes(base)
-    return _MODELS_TO_CERTIFY * each
+    if settings.output == "adapter":
+        return _ADAPTERS_TO_CERTIFY * saved_bytes(base, settings)
+    return model_bytes(base)
 
 
 def checkpoint_bytes(base: PreTrainedModel, settings: TrainingSettings) -> int:

@@ -75,7 +75,8 @@ def fit(
         seed: Seeds adapter and dropout.
         extra_state: Gives JSON data to be saved in every checkpoint, and found again in `Checkpoint.extra`.
         on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl`, `domain_kl`
-            and `entropy` (nats per token), `learning_rate`, `grad_norm`, and the tokens of every stream so far.
+            and `entropy` (nats per token; also `kl_STREAM` where replay has several streams), `learning_rate`,
+            `grad_norm`, and the tokens of every stream so far.
         on_step: Called after every step with the steps done and the steps of the whole run.
         resume: Go on from there (see `latest_resumable`); the result is that of a run that was never interrupted.
         until: Pause after this step, with an evaluation and a checkpoint; the schedule stays that of the whole run.
@@ -150,7 +151,7 @@ def make_trainer(
                 layout=collate.layout,
                 autocast=trainer.accelerator.autocast,
             )
-        return RetentionLoss(settings, kinds=blended.kinds, reference=reference, tally=trainer.tally)
+        return RetentionLoss(settings, stream=blended.stream, reference=reference, tally=trainer.tally)
 
     return RetentionTrainer(
         make_student(base.model, settings, seed=seed),

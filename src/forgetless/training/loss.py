@@ -2,21 +2,24 @@
 
 In: the hidden states that the student's head projects, and a batch. Out: the batch's share of
 
-    L = Σ w · CE(domain, general, text) / N_ce  +  λ · Σ KL(replay) / N_replay  +  μ · Σ KL(domain) / N_domain
+    L = Σ w · CE(domain, general, text) / N_ce  +  λ · Σ m · KL(replay) / N_replay  +  μ · Σ KL(domain) / N_domain
 
 where all counts are of tokens, whatever they weigh, and run over the whole batch of an optimiser step, on all
-processes. The weight w is 1 but for domain tokens, and there too without `domain_weights`. It knows no trainer.
+processes. The weight w is 1 but for domain tokens, and there too without `domain_weights`. The multiplier m is that
+of the replay token's stream at the moment, and 1 unless constraints move it: as the count is of all replay tokens, one
+stream's multiplier does not rescale the others. It knows no trainer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from forgetless.losses import TokenWeights, cross_entropy_sum, entropy_weights, probability_weights
+from forgetless.losses import TokenSum, TokenWeights, cross_entropy_sum, entropy_weights, probability_weights
+from forgetless.mixture import MixtureStream
 from forgetless.recipe import TrainingSettings
 from forgetless.records import StreamKind
 from forgetless.tokens.encoded import IGNORED
@@ -42,14 +45,15 @@ class RetentionLoss:
 
     Args:
         settings: λ, μ, and how the domain's tokens are weighed.
-        kinds: The kind of each stream.
+        stream: Knows the streams, and the multiplier of each.
         reference: What the base says of the tokens that are held.
         tally: Counts each part for the log.
     """
 
     def __init__(
-        self, settings: TrainingSettings, *, kinds: Sequence[StreamKind], reference: Reference, tally: Tally
+        self, settings: TrainingSettings, *, stream: MixtureStream, reference: Reference, tally: Tally
     ) -> None:
+        kinds = [spec.kind for spec in stream.specs]
         weights = (_Term("kl", "replay", settings.kl_weight), _Term("domain_kl", "domain", settings.domain_kl_weight))
         self._terms = [term for term in weights if term.kind in held_kinds(settings) and term.kind in kinds]
         self._reference = reference
@@ -57,6 +61,9 @@ class RetentionLoss:
         # Padding has the stream -1, which is the last entry.
         self._is_of = {name: torch.tensor([*(kind == name for kind in kinds), False]) for name in ("replay", "domain")}
         self._weigh = settings.domain_weights
+        self._stream = stream
+        replayed = [index for index, kind in enumerate(kinds) if kind == "replay"]
+        self._told_apart = replayed if len(replayed) > 1 else []
 
     def held_tokens(self, batch: Batch) -> Tensor:
         """How many tokens of a batch each KL term is about, `[terms]`."""
@@ -75,6 +82,7 @@ class RetentionLoss:
             held: The sum of `held_tokens` over the whole batch.
         """
         loss = self._cross_entropy(head, states, batch) / items.clamp(min=1)
+        self._begin_counts(loss)
         if not any(name.startswith("reference_") for name in batch):
             return loss
         mask = batch["kl_mask"][:, 1:]
@@ -82,10 +90,33 @@ class RetentionLoss:
         measure = self._reference.reading(batch)
         for term, tokens in zip(self._terms, held, strict=True):
             chosen = self._chosen(term.kind, streams)
-            summed = measure(head, states[chosen], chosen)
-            self._tally.add(term.name, summed.total, summed.tokens)
+            multipliers = self._multipliers(streams[chosen]) if term.kind == "replay" else None
+            summed = measure(head, states[chosen], chosen, multipliers)
+            self._count(term.name, summed, streams[chosen])
             loss = loss + term.weight * (summed.total / tokens.clamp(min=1))
         return loss
+
+    def _multipliers(self, streams: Tensor) -> Tensor | None:
+        """The multiplier of each replay token; none where there is but one stream and its multiplier is 1."""
+        multipliers = list(self._stream.multipliers().values())
+        if not self._told_apart and set(multipliers) == {1.0}:
+            return None
+        return torch.tensor(multipliers, device=streams.device)[streams]
+
+    def _begin_counts(self, like: Tensor) -> None:
+        """Count nothing yet: every process logs the same names, whatever its part of a batch holds."""
+        for name in (*(term.name for term in self._terms), *map(self._name_of, self._told_apart)):
+            self._tally.add(name, torch.zeros_like(like), 0)
+
+    def _count(self, name: str, summed: TokenSum, streams: Tensor) -> None:
+        self._tally.add(name, summed.total if summed.plain is None else summed.plain, summed.tokens)
+        if summed.each is not None:
+            for index in self._told_apart:
+                own = streams == index
+                self._tally.add(self._name_of(index), summed.each[own].sum(), own.sum())
+
+    def _name_of(self, stream: int) -> str:
+        return f"kl_{self._stream.specs[stream].name}"
 
     def _cross_entropy(self, head: OutputHead, states: Tensor, batch: Batch) -> Tensor:
         labels = batch["labels"][:, 1:]

@@ -71,4 +71,4 @@ def prepare(
 
 
 def _columns(stored: StoredTopK, documents: Bin) -> dict[str, Tensor]:
-    return as_columns(stored.of([index for _, index in documents]))
+    return as_columns(stored.of(documents))

@@ -19,8 +19,9 @@ from forgetless.training.heads import OutputHead
 from forgetless.training.isolation import Layout, boundaries
 from forgetless.training.reference_cache import of_columns
 
-Measure = Callable[[OutputHead, Tensor, Tensor], TokenSum]
-"""The KL of some held tokens, from the student's head, its states at them, and which of all held tokens they are."""
+Measure = Callable[[OutputHead, Tensor, Tensor, Tensor | None], TokenSum]
+"""The KL of some held tokens, from the student's head, its states at them, which of all held tokens they are, and the
+weight of each, where they have any."""
 
 
 class Reference(Protocol):
@@ -38,9 +39,9 @@ class CachedReference:
         """Take it from the batch."""
         known = of_columns(batch)
 
-        def measure(head: OutputHead, states: Tensor, chosen: Tensor) -> TokenSum:
+        def measure(head: OutputHead, states: Tensor, chosen: Tensor, weights: Tensor | None) -> TokenSum:
             reference = TopK(*(column[chosen] for column in known))
-            return cached_kl_sum(states, head.weight, reference, bias=head.bias, softcap=head.softcap)
+            return cached_kl_sum(states, head.weight, reference, weights=weights, bias=head.bias, softcap=head.softcap)
 
         return measure
 
@@ -81,13 +82,14 @@ class LiveReference:
         own = OutputHead.of(self._base)
         hidden = own.states(hidden)[:, :-1][batch["reference_mask"][:, 1:]]
 
-        def measure(head: OutputHead, states: Tensor, chosen: Tensor) -> TokenSum:
+        def measure(head: OutputHead, states: Tensor, chosen: Tensor, weights: Tensor | None) -> TokenSum:
             reference = own.detached(head.weight.dtype)
             return kl_sum(
                 states,
                 hidden[chosen].to(head.weight.dtype),
                 head.weight,
                 reference.weight,
+                weights=weights,
                 bias=head.bias,
                 reference_bias=reference.bias,
                 direction=self._direction,

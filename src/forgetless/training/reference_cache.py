@@ -8,7 +8,7 @@ documents and what is kept of them, so epochs, runs and sweeps share them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from forgetless.progress import Progress
 from forgetless.recipe import TrainingSettings
 from forgetless.rundir.arrays import Arrays, Form, kept_arrays
 from forgetless.training.base_pass import BasePass
-from forgetless.training.blend import Blend
-from forgetless.training.collate import Collator
+from forgetless.training.blend import Blend, DocumentStore
+from forgetless.training.collate import Bin, Collator
 
 _NUMBERS = np.dtype(np.float32)
 _FIELD = "training.kl_reference"
@@ -33,25 +33,24 @@ _FIELD = "training.kl_reference"
 
 @dataclass(frozen=True, slots=True)
 class StoredTopK:
-    """Predictions of all held tokens of one stream.
+    """Predictions of all held tokens of replay.
 
     Attributes:
-        stream: The stream.
-        starts: `[documents + 1]`, where the tokens of each document begin.
+        starts: For each stream `[documents + 1]`, where the tokens of each document begin.
         ids: `[tokens, k]`.
         log_probabilities: `[tokens, k]`.
         tail: `[tokens]`; see `losses.TopK`.
     """
 
-    stream: int
-    starts: npt.NDArray[np.int64]
+    starts: dict[int, npt.NDArray[np.int64]]
     ids: npt.NDArray[Any]
     log_probabilities: npt.NDArray[np.float32]
     tail: npt.NDArray[np.float32]
 
-    def of(self, documents: Sequence[int]) -> TopK:
-        """The predictions of some documents' tokens, in their order."""
-        places = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in documents])
+    def of(self, documents: Bin) -> TopK:
+        """The predictions of some documents' tokens, in their order; documents are (stream, document)."""
+        starts = ((self.starts[stream], index) for stream, index in documents)
+        places = np.concatenate([np.arange(begin[index], begin[index + 1]) for begin, index in starts])
         return TopK(
             torch.from_numpy(self.ids[places].astype(np.int64)),
             torch.from_numpy(np.ascontiguousarray(self.log_probabilities[places])),
@@ -84,25 +83,20 @@ def store_top_k(
         ResourceError: The disk has no room for them.
         RunFolderError: The cache folder cannot be written.
     """
-    stream = blended.kinds.index("replay")
-    held = blended.documents[stream]
-    numbers = held.numbers()
-    asked = [0] * (numbers[-1] + 1)
-    for index in numbers:
-        if only is None or (stream, index) in only:
-            asked[index] = sum(collate.kl_mask(held[index].labels))
-    documents = [(stream, index) for index, tokens in enumerate(asked) if tokens]
+    replayed = [stream for stream, kind in enumerate(blended.kinds) if kind == "replay"]
+    asked = {stream: _asked(blended.documents[stream], collate, stream, only) for stream in replayed}
+    documents = [(stream, index) for stream in replayed for index, count in enumerate(asked[stream]) if count]
     vocabulary = base.model.get_output_embeddings().weight.shape[0]
-    k, tokens = kept_of(settings, vocabulary), sum(asked)
+    k, tokens = kept_of(settings, vocabulary), sum(map(sum, asked.values()))
     made_of = {
         "base": base.hash,
         "attention": attention_of(base.model),
-        "rows": blended.stream.specs[stream].fingerprint,
+        "rows": [blended.stream.specs[stream].fingerprint for stream in replayed],
         "kl_tokens": settings.kl_tokens,
         "k": k,
         "dtype": _NUMBERS.name,
         "computed_in": settings.precision,
-        "only": None if only is None else [index for _, index in documents],
+        "only": None if only is None else documents,
     }
 
     def fill(arrays: Arrays) -> None:
@@ -119,8 +113,21 @@ def store_top_k(
     # No array without an entry, which could not be mapped: nothing of the last one is ever asked for then.
     forms = _forms(max(tokens, 1), k, vocabulary)
     arrays = kept_arrays(cache, made_of, forms, fill, field=_FIELD)
-    starts = np.fromiter(itertools.accumulate(asked, initial=0), dtype=np.int64, count=len(asked) + 1)
-    return StoredTopK(stream, starts, arrays["ids"], arrays["log_probabilities"], arrays["tail"])
+    starts, before = {}, 0
+    for stream in replayed:
+        starts[stream] = np.array([*itertools.accumulate(asked[stream], initial=before)], dtype=np.int64)
+        before = int(starts[stream][-1])
+    return StoredTopK(starts, arrays["ids"], arrays["log_probabilities"], arrays["tail"])
+
+
+def _asked(held: DocumentStore, collate: Collator, stream: int, only: Collection[tuple[int, int]] | None) -> list[int]:
+    """How many tokens of each document of a stream are held; 0 for numbers that are none's."""
+    numbers = held.numbers()
+    asked = [0] * (numbers[-1] + 1)
+    for index in numbers:
+        if only is None or (stream, index) in only:
+            asked[index] = sum(collate.kl_mask(held[index].labels))
+    return asked
 
 
 def kept_of(settings: TrainingSettings, vocabulary: int) -> int:

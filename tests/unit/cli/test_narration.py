@@ -83,7 +83,8 @@ def test_everything_that_happened_to_the_rows_is_told_by_source() -> None:
 
 
 def test_what_the_base_itself_answered_without_thoughts_teaches_nothing_new() -> None:
-    assert len(event_line(mixture(replay=Account(9, 9, 0, 0, 0, 6, 0, 0, {}))).splitlines()) == 1
+    for stream in ("replay", "replay/maths"):
+        assert len(event_line(mixture(**{stream: Account(9, 9, 0, 0, 0, 6, 0, 0, {})})).splitlines()) == 1
 
 
 def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
@@ -91,3 +92,8 @@ def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
     assert ", 1,200 prompts refused by the chat template" in line
     assert "5 of them with thinking switched on and 4 with it off" in line
     assert line.endswith("; every ability is covered")
+
+
+def test_a_move_is_told_with_its_reason() -> None:
+    reason = "reversing fell 4.2 points of a budget of 1.1 points: λ 8 → 12, share 6 % → 9 %"
+    assert event_line({"event": "adjustment", "step": 40, "reason": reason}) == f"step 40: {reason}"

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgetless.losses import Direction, TokenSum, cross_entropy_sum, kl_sum
+from forgetless.losses import Direction, TokenSum, cached_kl_sum, cross_entropy_sum, kl_sum, top_k
 from forgetless.losses.projection import tokens_at_once
 
 N, H, V = 23, 8, 31
@@ -152,6 +152,33 @@ def test_nothing_flows_into_the_reference() -> None:
     found = kl_sum(t["hidden"].clone().requires_grad_(), reference, t["weight"], t["reference_weight"])
     found.total.backward()
     assert reference.grad is None
+
+
+@pytest.mark.parametrize("k", [None, 5, V])
+@pytest.mark.parametrize("direction", get_args(Direction))
+def test_tokens_of_a_kl_may_weigh_more_or_less(direction: Direction, k: int | None) -> None:
+    t = with_gradients(tensors())
+    heads = (t["reference_hidden"], t["reference_weight"])
+
+    def summed(rows: slice, weights: torch.Tensor | None, chunk: int) -> TokenSum:
+        more = {"weights": weights, "bias": t["bias"], "chunk": chunk}
+        if k is not None:
+            known = top_k(heads[0][rows], heads[1], k)
+            return cached_kl_sum(t["hidden"][rows], t["weight"], known, **more)  # type: ignore[arg-type]
+        return kl_sum(t["hidden"][rows], heads[0][rows], t["weight"], heads[1], direction=direction, **more)  # type: ignore[arg-type]
+
+    weights = torch.rand(N, generator=torch.Generator().manual_seed(1))
+    found = summed(slice(None), weights, 7)
+    alone = [summed(slice(row, row + 1), None, 7).total for row in range(N)]
+    expected = sum(weight * total for weight, total in zip(weights.double(), alone, strict=True))
+    assert (found.tokens, found.plain, found.each) != (N, None, None)
+    torch.testing.assert_close(found.total, expected)
+    torch.testing.assert_close(found.each, torch.stack(alone).detach())
+    torch.testing.assert_close(found.plain, torch.stack(alone).detach().sum())
+    for got, want in zip(gradients(t, found.total), gradients(t, expected), strict=True):
+        torch.testing.assert_close(got, want)
+    plain, ones = summed(slice(None), None, 7), summed(slice(None), torch.ones(N), 7)
+    assert all(torch.equal(*pair) for pair in zip(gradients(t, plain.total), gradients(t, ones.total), strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)

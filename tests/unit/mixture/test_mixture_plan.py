@@ -45,6 +45,18 @@ def test_accumulated_batches_are_one_step() -> None:
     assert planned.steps == np.ceil(80_000 / 1536)
 
 
+def test_the_streams_of_replay_are_judged_as_the_one_that_the_recipe_names() -> None:
+    parts = (spec("replay", 0.15, 75, kind="replay"), spec("replay/maths", 0.05, 25, kind="replay"))
+    assert [share.passes for share in plan(DOMAIN, *parts, epochs=2).shares] == [2.0, 5.0, 5.0]
+    told = []
+    for replay in ((REPLAY,), parts):
+        with pytest.raises(RecipeError) as refused:
+            plan(DOMAIN, *replay, epochs=4)
+        told.append(str(refused.value))
+    assert told[0] == told[1]
+    assert "replay.share" in told[0]
+
+
 def test_several_domain_streams_are_one_domain() -> None:
     planned = plan(spec("a", 0.3, 100), spec("b", 0.3, 500), spec("g", 0.4, 10_000, kind="general"))
     assert planned.tokens == 600 * 64 / 0.6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 
@@ -177,6 +178,21 @@ def test_a_resumed_stream_goes_on_exactly_with_its_shares_and_those_who_wait() -
         assert other.next_batch() == mixture.next_batch()
     assert other.state_dict() == mixture.state_dict()
     assert other.realised() == mixture.realised()
+
+
+def test_multipliers_are_part_of_the_state_and_of_nothing_else() -> None:
+    mixture, other = two(), two()
+    assert mixture.multipliers() == {"domain": 1.0, "general": 1.0}
+    mixture.set_multipliers({"general": 4.0})
+    assert [mixture.next_batch() for _ in range(5)] == [other.next_batch() for _ in range(5)]
+    other.load_state_dict(json.loads(json.dumps(mixture.state_dict())))
+    assert other.multipliers() == {"domain": 1.0, "general": 4.0}
+
+
+@pytest.mark.parametrize("multipliers", [{"general": 0.0}, {"general": -1.0}, {"other": 2.0}, {"general": math.nan}])
+def test_a_multiplier_is_above_0_and_of_a_stream_that_there_is(multipliers: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        two().set_multipliers(multipliers)
 
 
 def test_the_state_is_a_picture_not_a_view() -> None:

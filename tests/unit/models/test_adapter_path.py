@@ -63,10 +63,10 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_ends_are_the_models_and_neither_is_changed(base: LoadedModel, kind: str) -> None:
+def test_the_ends_are_the_models_and_neither_is_changed(base: LoadedModel, kind: str, tmp_path: Path) -> None:
     tuned = adapted(base, **KINDS[kind])
     hashes = weights_hash(base.model), adapter_hash(base.hash, tuned)
-    path = path_between(base.model, tuned)
+    path = path_between(base.model, tuned, tmp_path)
     assert isinstance(path, AdapterPath)
     assert not torch.allclose(logits(path.at(0.3)), logits(base.model), atol=1e-3)
     assert torch.equal(logits(path.at(0.0)), logits(base.model))
@@ -77,12 +77,14 @@ def test_the_ends_are_the_models_and_neither_is_changed(base: LoadedModel, kind:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("a", [0.25, 0.9])
-def test_between_them_it_is_the_line_between_the_weights(base: LoadedModel, kind: str, a: float) -> None:
+def test_between_them_it_is_the_line_between_the_weights(
+    base: LoadedModel, kind: str, a: float, tmp_path: Path
+) -> None:
     tuned = adapted(base, **KINDS[kind])
     merged = copy.deepcopy(tuned).merge_and_unload()
     if kind == "norm":
         assert not torch.equal(merged.model.norm.weight, base.model.model.norm.weight)
-    between = LinearPath(base.model, merged).at(a)
+    between = LinearPath(base.model, merged, tmp_path).at(a)
     torch.testing.assert_close(logits(AdapterPath(tuned).at(a)), logits(between), rtol=1e-4, atol=1e-4)
 
 

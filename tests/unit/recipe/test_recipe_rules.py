@@ -94,10 +94,11 @@ def test_shares_that_add_up_to_1_only_in_decimals_are_accepted(with_setting: Cha
     assert parse_recipe(data).sources["b"].share == 0.1
 
 
-def test_replay_is_not_the_name_of_a_source(with_setting: Change) -> None:
+@pytest.mark.parametrize("name", ["replay", "replay/maths"])
+def test_replay_is_not_the_name_of_a_source(with_setting: Change, name: str) -> None:
     data = with_setting("sources.rows.share", 0.5)
-    data["sources"]["replay"] = data["sources"]["rows"] | {"kind": "general"}
-    with pytest.raises(RecipeError, match=r"`sources\.replay` is taken"):
+    data["sources"][name] = data["sources"]["rows"] | {"kind": "general"}
+    with pytest.raises(RecipeError, match=rf"`sources\.{name}` is taken"):
         parse_recipe(data)
 
 
@@ -282,3 +283,12 @@ def test_a_list_has_fixed_items_and_a_margin(refusal: Refuse, with_setting: Chan
         "list",
         "population",
     )
+
+
+def test_constraints_are_one_line_and_need_replay(with_setting: Change, refusal: Refuse) -> None:
+    data = with_setting("replay", {"share": 0.5})
+    data["sources"]["rows"]["share"] = 0.5
+    for written, on in (("on", True), ("off", False)):
+        assert parse_recipe(data | yaml.safe_load(f"constraints: {written}")).constraints is on
+    assert not parse_recipe(data).constraints
+    assert "give `replay:`" in str(refusal("constraints", True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetless.records import (
+    Adjustment,
     CapabilityScore,
     Certificate,
     Evaluation,
@@ -99,6 +100,15 @@ def evaluation(step: int, changes: Mapping[str, float], *, alarms: bool) -> Eval
     tuned = 0.004 + 0.91 * grown
     domain = CapabilityScore("domain", tuned, 0.004, 200, tuned - 0.004, tuned - 0.04, tuned + 0.03, None)
     return Evaluation(step, domain, tuple(scores), tokens=step * 4096, seconds=3.2)
+
+
+def moves(look: Evaluation) -> list[Adjustment]:
+    """What the first look moved: one ability with replay rows of its own kind, and one without."""
+    if look.step != STEPS[0]:
+        return []
+    drops = {c.capability: -(c.estimate or 0.0) for c in look.capabilities}
+    own = Adjustment("facts", look.step, drops["facts"], 0.012, 0.011, 0.4, 3.0, 4.5, 0.06, 0.09, own=True)
+    return [own, Adjustment("chinese", look.step, drops["chinese"], 0.012, 0.0, 0.1, 3.0, 3.3, 0.2, 0.18, own=False)]
 
 
 def samples(changes: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -200,6 +210,7 @@ def events(changes: Mapping[str, float], *, alarms: bool) -> list[dict[str, Any]
         if step in STEPS:
             look = evaluation(step, changes, alarms=alarms)
             told.append({"event": "evaluation", **to_json(look)})
+            told += [{"event": "adjustment", **to_json(move), "reason": "facts fell"} for move in moves(look)]
             told += [
                 {
                     "event": "alarm", "step": step, "capability": c.capability,

@@ -158,3 +158,10 @@ def test_diagnosis_stands_beside_the_verdict(gentle):
     for said in ("beyond guessing: 3.5 lost, 0 won", "at most 0.4 points", "2 subjects", "law: 50.0%", INJECTION):
         assert said in page.text, said
     assert "strict" in page.text
+
+
+def test_the_page_shows_what_moved_the_multipliers_and_nothing_where_nothing_did(gentle, gentle_page):
+    assert "3 → 4.5" in gentle_page
+    assert "6.0% → 9.0%" in gentle_page
+    assert "of its own kind" in gentle_page
+    assert 'class="moves"' not in render_report(replace(gentle, adjustments=()))

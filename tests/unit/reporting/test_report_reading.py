@@ -110,3 +110,9 @@ def test_a_recipe_that_is_no_yaml_is_shown_as_text(tmp_path: Path):
     view = build_view(tmp_path)
     assert view.recipe == "name: ["
     assert view.capabilities == ()
+
+
+def test_what_moved_the_multipliers_is_read(tmp_path: Path):
+    (own, general) = build_view(write_run(tmp_path / "run")).adjustments
+    assert (own.capability, own.step, own.weight_before, own.weight, own.own) == ("facts", 50, 3.0, 4.5, True)
+    assert (general.capability, general.own) == ("chinese", False)

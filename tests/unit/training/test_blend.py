@@ -43,6 +43,26 @@ def test_streams_follow_the_recipe_and_rejects_are_named() -> None:
     assert 0 < sum(lengths) <= 24
 
 
+def test_replay_rows_of_a_kind_are_a_stream_with_their_part_of_the_tokens() -> None:
+    rows = {"bank": [row(i, 3, "bank") for i in range(12)]}
+    replay = [row(i, 4 if i < 4 else 9, "replay") for i in range(10)]
+    mixed = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe(), parts={"maths": [0, 1, 2], "x": [3, 9]})
+    assert [spec.name for spec in mixed.stream.specs] == ["bank", "replay", "replay/maths", "replay/x"]
+    assert mixed.kinds == ("domain", "replay", "replay", "replay")
+    _, rest, maths, other = mixed.stream.specs
+    assert [len(documents) for documents in mixed.documents] == [12, 5, 3, 2]
+    assert maths.share == pytest.approx(0.4 * maths.tokens / (rest.tokens + maths.tokens + other.tokens))
+    assert rest.share + maths.share + other.share == pytest.approx(0.4)
+    assert len({round(share.passes, 9) for share in mixed.plan.shares if share.kind == "replay"}) == 1
+
+
+def test_where_every_replay_row_is_of_a_kind_there_is_no_rest() -> None:
+    rows = {"bank": [row(i, 3, "bank") for i in range(12)]}
+    replay = [row(i, 4, "replay") for i in range(10)]
+    mixed = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe(), parts={"maths": list(range(10))})
+    assert mixed.stream.shares() == {"bank": 0.6, "replay/maths": 0.4}
+
+
 def test_the_fingerprint_follows_content_not_only_lengths() -> None:
     replay = [row(i, 4, "replay") for i in range(10)]
 

@@ -90,7 +90,7 @@ def test_what_is_stored_is_what_the_base_says(tmp_path: Path) -> None:
         asked = [place - 1 for place, label in enumerate(document.labels) if place and label != -100]
         logits = base.model(input_ids=torch.tensor([document.input_ids])).logits[0, asked].detach()
         likeliest, ids = torch.log_softmax(logits, -1).topk(4)
-        found = stored.of([3, index])
+        found = stored.of([(REPLAY, 3), (REPLAY, index)])
         found = type(found)(*(column[-len(asked) :] for column in found))
         assert found.ids.sort().values.tolist() == ids.sort().values.tolist()
         torch.testing.assert_close(found.log_probabilities, likeliest, rtol=1e-5, atol=1e-5)

@@ -87,7 +87,7 @@ def test_an_adapter_over_it_is_trained_shipped_and_read_back(
     assert not torch.equal(logits(shipped.model), before)
     assert torch.equal(logits(base.model), before)
     if not lora.get("dora"):
-        path = path_between(base.model, shipped.model)
+        path = path_between(base.model, shipped.model, tmp_path)
         assert torch.equal(logits(path.at(0.0)), before)
         assert torch.equal(logits(path.at(1.0)), logits(shipped.model))
     asked = ModelSettings.model_validate({"path": str(tmp_path / "adapter"), "device": DEVICE})

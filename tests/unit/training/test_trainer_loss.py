@@ -19,7 +19,7 @@ from forgetless.training.prepare import prepare
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.trainer import RetentionTrainer
 from forgetless.training.watch import Watch
-from training_kit import SETTINGS, blended, loaded, tiny_model, with_lora
+from training_kit import SETTINGS, VOCABULARY, blended, loaded, tiny_model, with_lora
 
 KINDS = ("domain", "replay", "text")
 
@@ -69,6 +69,7 @@ def slow_loss(
                     target = torch.log_softmax(base(input_ids=ids).logits[0, :-1], -1)
                 first, second = (target, logits) if settings.kl_direction == "forward" else (logits, target)
                 divergence = (first.exp() * (first - second)).sum(-1)
+                divergence = divergence * mixed.stream.multipliers()[mixed.stream.specs[stream].name]
                 kl[kind].extend(divergence if settings.kl_tokens == "all" else divergence[labels != -100])
             if kind != "replay":
                 ce.extend(-logits[i, label] for i, label in enumerate(labels) if label != -100)
@@ -114,6 +115,54 @@ def test_logged_means_are_those_of_the_tokens(tmp_path: Path) -> None:
     parts = means["ce"] + settings.kl_weight * means["kl"] + settings.domain_kl_weight * means["domain_kl"]
     assert parts == pytest.approx(loss, rel=1e-5)
     assert trainer.tally.drain(lambda tensor: tensor) == {}
+
+
+APART = ("domain", "replay", "replay", "text")
+HELD_APART = {"replay": 0.5, "replay/2": 4.0}
+
+
+def held_apart(settings: TrainingSettings, multipliers: dict[str, float]) -> Blend:
+    mixed = blended(APART, settings=settings)
+    mixed.stream.set_multipliers(multipliers)
+    return mixed
+
+
+@pytest.mark.parametrize("changes", [{}, REVERSE, {"kl_reference": "cached", "kl_top_k": VOCABULARY}])
+def test_each_stream_of_replay_weighs_by_its_multiplier(changes: dict[str, Any], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"accumulate_batches": 2, **changes})
+    trainer = trainer_of(held_apart(settings, HELD_APART), settings, tmp_path, tiny_model())
+    found = step_loss(trainer, 2)
+    gradients = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
+    trainer.model.zero_grad()
+    expected = slow_loss(trainer.model, tiny_model(), held_apart(settings, HELD_APART), settings)
+    expected.backward()
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
+    for got, want in zip(gradients, (p.grad for p in trainer.model.parameters() if p.grad is not None), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_the_log_tells_the_kl_of_each_stream_as_it_is_without_multipliers(tmp_path: Path) -> None:
+    told = {}
+    for name, multipliers in {"as the recipe": {}, "held apart": HELD_APART}.items():
+        trainer = trainer_of(held_apart(SETTINGS, multipliers), SETTINGS, tmp_path, tiny_model())
+        step_loss(trainer, 1)
+        told[name] = trainer.tally.drain(lambda tensor: tensor)
+    assert told["as the recipe"] == told["held apart"]
+    means = told["held apart"]
+    assert means.keys() == {"ce", "entropy", "kl", "kl_replay", "kl_replay/2"}
+    assert min(means["kl_replay"], means["kl_replay/2"]) < means["kl"] < max(means["kl_replay"], means["kl_replay/2"])
+
+
+def test_multipliers_of_1_change_no_bit(tmp_path: Path) -> None:
+    gradients = []
+    for apart in (True, False):
+        trainer = trainer_of(blended(APART), SETTINGS, tmp_path, tiny_model())
+        assert trainer.own_loss is not None
+        if not apart:
+            trainer.own_loss._told_apart = []
+        step_loss(trainer, 1)
+        gradients.append([p.grad for p in trainer.model.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
 FROZEN = SETTINGS.model_copy(update={"freeze": ["embeddings", "layers 0"]})

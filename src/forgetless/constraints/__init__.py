@@ -1,0 +1,11 @@
+"""Dual ascent: how hard each capability is held, by what its constraint costs at the moment.
+
+In go measured drops and what they may be; out come a multiplier for every capability and shares of the mixture. Pure
+functions on numbers, for the whole of a run's state is one multiplier for each capability. The rule is told in
+`docs/concepts/budget.md`.
+"""
+
+from forgetless.constraints.ascent import LEAST, MOST, Slack, moved
+from forgetless.constraints.shares import SHARE_FLOOR, shares_of
+
+__all__ = ["LEAST", "MOST", "SHARE_FLOOR", "Slack", "moved", "shares_of"]

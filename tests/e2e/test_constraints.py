@@ -1,0 +1,70 @@
+"""A run whose looks move what holds its abilities: what it tells, and that a kill among the moves changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from nano_world import KilledError, World, assert_the_same, at_event, build_world, fall, run_world
+
+from forgetless.records import Adjustment, from_json
+from forgetless.rundir import read_events
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORGETLESS_CACHE", "set by every world")
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("whole")
+    build_pressed_world(folder)
+    return World(folder, run_world(folder))
+
+
+def build_pressed_world(folder: Path) -> None:
+    """Rates so high that abilities fall at once, margins so small that this is noticed."""
+    recipe = build_world(folder, method="full", prompts=160)
+    settings = yaml.safe_load(recipe.read_text("utf-8")) | {"constraints": True}
+    settings["training"] |= {"learning_rate": 5e-3, "kl_weight": 0.5}
+    settings["replay"]["rows"] = 160
+    settings["evaluation"]["dev_items"] = 60
+    settings["keep"] = {
+        name: {"margin_points": 2, "task": {"type": "procedural", "generator": f"nano/{name}", "items": 60,
+                                            "max_new_tokens": 10}}
+        for name in ("sorting", "facts")
+    }  # fmt: skip
+    recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
+def test_looks_move_what_holds_an_ability_and_tell_why(whole: World) -> None:
+    moves = [event for event in whole.story if event["event"] == "adjustment"]
+    assert {move["step"] for move in moves} == {4, 8}  # after the last look there is nothing to hold any more
+    adjustments = [from_json(Adjustment, move) for move in moves]
+    assert all(a.pressure > 0.0 and a.weight > a.weight_before for a in adjustments)
+    assert {a.capability for a in adjustments if a.own} == {"sorting", "facts"}
+    planned, realised = (event["shares"] for event in whole.story if event["event"] == "mixture")
+    assert [share["source"] for share in planned] == ["messages", "replay", "replay/sorting", "replay/facts"]
+    assert sum(share["asked"] for share in planned if share["kind"] == "replay") == pytest.approx(0.5)
+    assert sum(share["realised"] for share in realised if share["kind"] == "replay") == pytest.approx(0.5, abs=0.05)
+    logged = [event for event in whole.story if event["event"] == "log"]
+    assert all({"kl", "kl_replay", "kl_replay/sorting", "kl_replay/facts"} <= line.keys() for line in logged)
+
+
+def test_a_kill_among_the_moves_changes_nothing(whole: World, tmp_path: Path) -> None:
+    moves = sum(event["event"] == "adjustment" for event in whole.story)
+    build_pressed_world(tmp_path)
+    with pytest.raises(KilledError):
+        run_world(tmp_path, on_event=at_event("adjustment", moves, fall))
+    assert [e["step"] for e in read_events(tmp_path / "runs" / "small") if e["event"] == "adjustment"][-1] == 8
+    assert_the_same(World(tmp_path, run_world(tmp_path, resume=True)), whole)
