@@ -210,8 +210,8 @@ def _check_axis(path: str, recipe: Recipe) -> None:
     if parts[0] in _THE_SAME_FOR_ALL:
         raise refused(
             "trials can be compared only on the same base, data, exam and seed",
-            "sweep settings of `training`, `replay` or `mixture`, or the share of a source; write another recipe for "
-            "another question",
+            "sweep `constraints`, settings of `training`, `replay` or `mixture`, or the share of a source; write a "
+            "recipe of its own for another question",
         )
     known = names_at(Recipe, parts[:-1])
     if parts[0] == "sources" and len(parts) > 1:

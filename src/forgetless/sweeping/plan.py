@@ -51,8 +51,8 @@ class SweepPlan:
     """Everything that is known of a sweep before it trains.
 
     `field` has the trials of each rung. `steps` and `seconds` are of the whole sweep, as if every trial took the mean
-    of all; the seconds are an upper bound like those of a run. `disk` is the fullest moment, when the checkpoints of all
-    trials of a rung stand side by side. `budgets` say what training may lose of each ability (rule 15).
+    of all; the seconds are an upper bound like those of a run. `disk` is the fullest moment, when the checkpoints of
+    all trials of a rung stand side by side. `budgets` say what training may lose of each ability (rule 15).
     """
 
     combinations: int
@@ -194,6 +194,6 @@ def _too_short(sweep: SweepRecipe, trials: Sequence[TrialPlan]) -> list[str]:
     if first > warming:
         return []
     return [
-        f"the first rung ends at step {first:,}, before the learning rate is warm (`training.warmup_steps: {warming}`), "
-        "and tells little of a trial; lower `sweep.rungs` or `sweep.halving`"
+        f"the first rung ends at step {first:,} and tells little of a trial, for the learning rate is not warm by then "
+        f"(`training.warmup_steps: {warming}`); lower `sweep.rungs` or `sweep.halving`"
     ]

@@ -1,4 +1,4 @@
-"""Where trials stand: what holds comes first, then the domain; a loss counts when it was seen and is over its budget."""
+"""Where trials stand: what holds comes first, then the domain; a loss counts when it was seen and is over budget."""
 
 from __future__ import annotations
 
