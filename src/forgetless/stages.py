@@ -238,7 +238,7 @@ def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progre
     seconds = round(time.monotonic() - started, 3)
     rows, quoting = without_quotes(replay.rows, exam, recipe.seed)
     prompts = _asked_by(rows)
-    coverage = [measure_coverage(c.name, c.sample_prompts(recipe.seed), prompts) for c in exam.capabilities]
+    coverage = measure_coverage(_questions(exam, recipe.seed), prompts)
     run.append_event("replay", seconds=seconds, rows=len(rows), from_cache=replay.from_cache,
                      excluded=replay.excluded + quoting, too_long=replay.too_long, duplicates=replay.duplicates,
                      refused=replay.refused, empty=replay.dropped_empty,
@@ -252,7 +252,11 @@ def replay_parts(recipe: Recipe, exam: Exam, rows: Sequence[Row]) -> dict[str, l
     """Numbers of the replay rows that hold one ability and no other; none where nothing moves what holds it."""
     if not recipe.constraints:
         return {}
-    return divide_by_kind({c.name: c.sample_prompts(recipe.seed) for c in exam.capabilities}, _asked_by(rows))
+    return divide_by_kind(_questions(exam, recipe.seed), _asked_by(rows))
+
+
+def _questions(exam: Exam, seed: int) -> dict[str, Sequence[str]]:
+    return {c.name: c.sample_prompts(seed) for c in exam.capabilities}
 
 
 def _asked_by(rows: Sequence[Row]) -> list[str]:

@@ -50,23 +50,25 @@ class Coverage:
         return None if self.likeness is None else self.likeness >= COVERED_FROM
 
 
-def measure_coverage(capability: str, items: Sequence[str], prompts: Sequence[str]) -> Coverage:
-    """Compare the prompts of a capability's items with replay prompts.
+def measure_coverage(capabilities: Mapping[str, Sequence[str]], prompts: Sequence[str]) -> list[Coverage]:
+    """Compare the prompts of capabilities' items with replay prompts.
 
     Args:
-        capability: Its name.
-        items: Prompts of its items; the first sixty are looked at.
+        capabilities: Prompts of the items of each; the first sixty are looked at.
         prompts: Replay prompts.
     """
+    replayed = list({_shingles(text) for text in prompts})
+    return [Coverage(name, _likeness(items, replayed)) for name, items in capabilities.items()]
+
+
+def _likeness(items: Sequence[str], replayed: Sequence[frozenset[str]]) -> float | None:
     asked, others = _halves(items)
-    if not asked or not prompts:
-        return Coverage(capability, None if prompts else 0.0)
+    if not asked or not replayed:
+        return None if replayed else 0.0
     among_themselves = _median_best(asked, others)
     if among_themselves == 0.0:
-        return Coverage(capability, None)
-    replayed = list({_shingles(text) for text in prompts})
-    to_replay = _median_best(asked, replayed)
-    return Coverage(capability, round(min(to_replay / among_themselves, 1.0), 3))
+        return None
+    return round(min(_median_best(asked, replayed) / among_themselves, 1.0), 3)
 
 
 def divide_by_kind(capabilities: Mapping[str, Sequence[str]], prompts: Sequence[str]) -> dict[str, list[int]]:

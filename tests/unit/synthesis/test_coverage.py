@@ -20,18 +20,23 @@ def asked(forms: list[str], n: int, seed: int) -> list[str]:
     return [rng.choice(forms).format(a=rng.choice(words), b=rng.choice(words)) for _ in range(n)]
 
 
+def covered(items: list[str], prompts: list[str]) -> bool | None:
+    (found,) = measure_coverage({"bank": items}, prompts)
+    return found.covered
+
+
 @pytest.mark.parametrize("forms", [QUESTIONS, ENGLISH], ids=["chinese", "english"])
 def test_prompts_of_the_same_kind_cover_and_others_do_not(forms: list[str]) -> None:
     items = asked(forms, 120, seed=0)
-    assert measure_coverage("bank", items, asked(forms, 200, seed=1)).covered is True
+    assert covered(items, asked(forms, 200, seed=1)) is True
     other = ENGLISH if forms is QUESTIONS else QUESTIONS
-    assert measure_coverage("bank", items, asked(other, 200, seed=1)).covered is False
+    assert covered(items, asked(other, 200, seed=1)) is False
 
 
 def test_chinese_questions_that_share_only_words_are_like_each_other() -> None:
     # No two of them have four characters in a row in common, so pieces of four would tell nothing.
     items = ["光合作用产生什么气体", "什么气体最轻", "哪种气体能助燃", "作用力的单位是什么", "最轻的金属是哪种"]
-    found = measure_coverage("science", items * 2, items)
+    (found,) = measure_coverage({"science": items * 2}, items)
     assert found.likeness == 1.0
 
 
@@ -53,5 +58,5 @@ def test_a_handful_of_prompts_is_no_kind_and_unlike_items_have_none() -> None:
 
 
 def test_no_prompts_cover_nothing_and_no_items_are_not_known() -> None:
-    assert measure_coverage("bank", ["问题一", "问题二"], []).covered is False
-    assert measure_coverage("bank", [], ["问题"]).covered is None
+    assert covered(["问题一", "问题二"], []) is False
+    assert covered([], ["问题"]) is None
