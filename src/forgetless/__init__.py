@@ -4,6 +4,7 @@
 
     plan = fl.plan(fl.load_recipe("recipe.yaml"))
     result = fl.train(fl.load_recipe("recipe.yaml"))
+    best = fl.sweep(fl.load_sweep("sweep.yaml"))
     verdicts = fl.compare("base/", "tuned/", fl.load_comparison("recipe.yaml"))
 
 Importing this package is cheap: torch and transformers are loaded by the first call that needs them.
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
         EndpointSettings,
         ModelSettings,
         Recipe,
+        SweepRecipe,
         dump_recipe,
         load_comparison,
         load_recipe,
+        load_sweep,
         parse_recipe,
+        parse_sweep,
     )
     from forgetless.records import Certificate, CompareResult, Verdict
     from forgetless.samples.compare import compare_samples
+    from forgetless.sweeping import SweepPlan, SweepResult, plan_sweep, sweep
 
 _HOMES = {
     "Certificate": "forgetless.records",
@@ -39,6 +44,9 @@ _HOMES = {
     "ModelSettings": "forgetless.recipe",
     "Plan": "forgetless.planning",
     "Recipe": "forgetless.recipe",
+    "SweepPlan": "forgetless.sweeping",
+    "SweepRecipe": "forgetless.recipe",
+    "SweepResult": "forgetless.sweeping",
     "TrainResult": "forgetless.pipeline",
     "UserError": "forgetless.errors",
     "Verdict": "forgetless.records",
@@ -47,8 +55,12 @@ _HOMES = {
     "dump_recipe": "forgetless.recipe",
     "load_comparison": "forgetless.recipe",
     "load_recipe": "forgetless.recipe",
+    "load_sweep": "forgetless.recipe",
     "parse_recipe": "forgetless.recipe",
+    "parse_sweep": "forgetless.recipe",
     "plan": "forgetless.planning",
+    "plan_sweep": "forgetless.sweeping",
+    "sweep": "forgetless.sweeping",
     "train": "forgetless.pipeline",
 }
 
@@ -60,6 +72,9 @@ __all__ = [
     "ModelSettings",
     "Plan",
     "Recipe",
+    "SweepPlan",
+    "SweepRecipe",
+    "SweepResult",
     "TrainResult",
     "UserError",
     "Verdict",
@@ -68,8 +83,12 @@ __all__ = [
     "dump_recipe",
     "load_comparison",
     "load_recipe",
+    "load_sweep",
     "parse_recipe",
+    "parse_sweep",
     "plan",
+    "plan_sweep",
+    "sweep",
     "train",
 ]
 

@@ -2,11 +2,12 @@
 
 A recipe goes in; a run folder comes out, with the model, the certificate and the page. Whoever reads only this file
 knows the system: read the data, set the exam, plan, let the base answer, blend, train under the guard, choose, save,
-certify what was saved, ship, report.
+certify what was saved, ship, report. `train` does it all; a sweep holds many runs up to a step each, and certifies one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare
 from forgetless.reporting import write_report
-from forgetless.rundir import content_hash, open_run
+from forgetless.rundir import RunFolder, content_hash, open_run
 from forgetless.stages import (
+    Ground,
     OnEvent,
     covered_by_replay,
     keep_manifest,
@@ -36,7 +38,7 @@ from forgetless.stages import (
     tell_sources,
     train_under_guard,
 )
-from forgetless.training import blend, checkpoint_model
+from forgetless.training import Blend, blend, checkpoint_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ class TrainResult:
     report: Path
     covered: dict[str, bool | None]
     mixture: tuple[MixtureShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run that has been trained under the guard, up to its last look or to a pause; what certifying it needs.
+
+    `recipe` has every gap filled by the run's plan, and `noises` say how far the base differs from itself (rule 6).
+    """
+
+    recipe: Recipe
+    ground: Ground
+    blended: Blend
+    guard: Guard
+    noises: Mapping[str, float]
 
 
 def train(
@@ -77,43 +93,62 @@ def train(
         UserError: Something in the recipe, the data, the model or the folder needs mending.
     """
     folder = folder or recipe.folder
-    with open_run(folder / Path(recipe.output).expanduser() / recipe.name, resume=resume) as run:
+    with open_run(run_folder(recipe, folder), resume=resume) as run:
         run.on_event = on_event
         if resume:
             run.append_event("resumed", after=len(run.events()))
         recipe = keep_recipe(recipe, run, resume=resume)
-        ground = lay_ground(recipe, folder)
-        exam, base = ground.exam, ground.base
-        keep_manifest(recipe, base, exam, run)
-        tell_sources(ground, run)
-        recipe = follow_plan(recipe, ground, run, progress)
-        noises = noises_of_base(recipe, ground, run, progress)
+        held = hold(recipe, lay_ground(recipe, folder), run, resume=resume, progress=progress)
+        return certify(held, run, progress=progress)
 
-        replay = replay_rows(recipe, ground, run, progress)
-        parts = replay_parts(recipe, exam, replay)
-        blended = blend(ground.rows, replay, base.format, recipe=recipe, parts=parts)
-        keep_rejects(ground.sources, run, blended)
-        tell_mixture(blended, blended.plan.shares, run)
 
-        guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
-                      planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
-                      seed=recipe.seed, noises=noises,
-                      multipliers=multipliers_of(recipe, exam, blended, run), progress=progress)  # fmt: skip
-        train_under_guard(recipe, base, blended, guard, run, resume, progress)
-        mixture = realised_shares(blended.plan, blended.stream)
-        tell_mixture(blended, mixture, run)
+def run_folder(recipe: Recipe, folder: Path) -> Path:
+    """Where the run of a recipe stands, whose relative paths start from `folder`."""
+    return folder / Path(recipe.output).expanduser() / recipe.name
 
-        choice = guard.choose()
-        run.append_event("chosen", step=choice.step, reason=choice.reason)
-        chosen = partial(checkpoint_model, base, run.path / "checkpoints", choice.step, recipe.training)
-        frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
-        certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
-                              discordance=guard.discordance(choice.step), seed=recipe.seed,
-                              recipe_hash=content_hash(dump_recipe(recipe)), noises=noises,
-                              progress=progress)  # fmt: skip
-        certificate = certifier.certify(frozen, choice)
-        run.write_json("certificate.json", certificate)
-        run.append_event("samples", items=certifier.examples(frozen, certificate))
-        model = ship(recipe, certificate, run)
-        return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path),
-                           covered_by_replay(run), mixture)  # fmt: skip
+
+def hold(
+    recipe: Recipe, ground: Ground, run: RunFolder, *, resume: bool, progress: Progresses, until: int | None = None
+) -> Held:
+    """Plan, let the base answer, blend and train under the guard; all of it, or up to the look at step `until`."""
+    exam, base = ground.exam, ground.base
+    keep_manifest(recipe, base, exam, run)
+    tell_sources(ground, run)
+    recipe = follow_plan(recipe, ground, run, progress)
+    noises = noises_of_base(recipe, ground, run, progress)
+
+    replay = replay_rows(recipe, ground, run, progress)
+    parts = replay_parts(recipe, exam, replay)
+    blended = blend(ground.rows, replay, base.format, recipe=recipe, parts=parts)
+    keep_rejects(ground.sources, run, blended)
+    tell_mixture(blended, blended.plan.shares, run)
+
+    guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
+                  planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
+                  seed=recipe.seed, noises=noises,
+                  multipliers=multipliers_of(recipe, exam, blended, run), progress=progress)  # fmt: skip
+    train_under_guard(recipe, base, blended, guard, run, resume, progress, until)
+    return Held(recipe, ground, blended, guard, noises)
+
+
+def certify(held: Held, run: RunFolder, *, progress: Progresses) -> TrainResult:
+    """Choose a checkpoint, save it, certify what was saved, ship it and report."""
+    recipe, blended, guard = held.recipe, held.blended, held.guard
+    exam, base = held.ground.exam, held.ground.base
+    mixture = realised_shares(blended.plan, blended.stream)
+    tell_mixture(blended, mixture, run)
+
+    choice = guard.choose()
+    run.append_event("chosen", step=choice.step, reason=choice.reason)
+    chosen = partial(checkpoint_model, base, run.path / "checkpoints", choice.step, recipe.training)
+    frozen = Frozen.save(base, chosen, run.path / "model", batch_tokens=recipe.evaluation.batch_tokens)
+    certifier = Certifier(exam, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
+                          discordance=guard.discordance(choice.step), seed=recipe.seed,
+                          recipe_hash=content_hash(dump_recipe(recipe)), noises=held.noises,
+                          progress=progress)  # fmt: skip
+    certificate = certifier.certify(frozen, choice)
+    run.write_json("certificate.json", certificate)
+    run.append_event("samples", items=certifier.examples(frozen, certificate))
+    model = ship(recipe, certificate, run)
+    return TrainResult(run.path, certificate, sum(blended.stream.tokens().values()), model, write_report(run.path),
+                       covered_by_replay(run), mixture)  # fmt: skip

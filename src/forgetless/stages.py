@@ -65,7 +65,17 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> Recipe:
     # The steps that a plan settles stand for the passes that it was made for, and for no others.
     if resume and path.exists() and (plan is None or plan["epochs"] == recipe.training.epochs):
         recipe = settled_like(recipe, load_recipe(path))
-    text = dump_recipe(recipe)
+    keep_settings(dump_recipe(recipe), run, resume=resume)
+    return recipe
+
+
+def keep_settings(text: str, run: RunFolder, *, resume: bool) -> None:
+    """Write a resolved recipe into the folder of what follows it.
+
+    Raises:
+        RunFolderError: It is to be resumed with another recipe than it was begun with.
+    """
+    path = run.path / "recipe.yaml"
     if resume and path.exists() and path.read_text(encoding="utf-8") != text:
         raise RunFolderError(
             field="--resume",
@@ -74,7 +84,6 @@ def keep_recipe(recipe: Recipe, run: RunFolder, *, resume: bool) -> Recipe:
             way_out="restore the recipe (the folder holds it as recipe.yaml), or give `name:` another value",
         )
     run.write_text("recipe.yaml", text)
-    return recipe
 
 
 def told_plan(run: RunFolder) -> dict[str, Any] | None:
@@ -332,8 +341,12 @@ def train_under_guard(
     run: RunFolder,
     resume: bool,
     progress: Progresses,
+    until: int | None = None,
 ) -> None:
-    """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint."""
+    """Train, with the guard looking at every evaluation; a resumed run goes on from its last whole checkpoint.
+
+    With `until` the run pauses after that step, which is one of its looks.
+    """
     assert recipe.evaluation.every_steps is not None, "the plan settles it"
     checkpoints = run.path / "checkpoints"
     resumable = latest_resumable(checkpoints) if resume else None
@@ -360,6 +373,7 @@ def train_under_guard(
         on_step=bar,
         seed=recipe.seed,
         resume=resumable,
+        until=until,
         progress=progress,
     )
     if result.stopped:

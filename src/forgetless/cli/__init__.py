@@ -16,6 +16,7 @@ from forgetless.cli.exits import MISUSE
 from forgetless.cli.init import init
 from forgetless.cli.plan import plan
 from forgetless.cli.report import report
+from forgetless.cli.sweep import sweep
 from forgetless.cli.tasks import list_tasks, show, try_task
 from forgetless.cli.train import train
 from forgetless.errors import ForgetlessError, NonFiniteLossError, UserError
@@ -53,7 +54,7 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-commands: tuple[Callable[..., None], ...] = (demo, init, plan, train, compare, report)
+commands: tuple[Callable[..., None], ...] = (demo, init, plan, train, sweep, compare, report)
 for command in commands:
     app.command()(interruptible(command))
 

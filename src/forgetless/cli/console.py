@@ -42,11 +42,11 @@ class Narrator:
         self._bars = bars
         self._prefix = prefix
 
-    def event(self, record: dict[str, Any]) -> None:
-        """Say one event of a run, if it is worth a line."""
+    def event(self, record: dict[str, Any], *, of: str = "") -> None:
+        """Say one event of a run, if it is worth a line; `of` names the run among several."""
         line = event_line(record)
         if line:
-            err.print(f"{self._prefix}{line}", markup=False)
+            err.print(f"{self._prefix}{of}{': ' * bool(of)}{line}", markup=False)
 
     def progress(self, description: str) -> Callable[[int, int], None] | None:
         """A `(done, total)` callback that drives one bar; `None` where there is no terminal."""

@@ -130,6 +130,28 @@ def _shipped(e: Event) -> str:
     return f"shipped: {e['folder']}/, {e['label']}" + "".join(f"\n  missing: {m}" for m in e["missing"])
 
 
+def _sweep(e: Event) -> str:
+    trials, field = e["trials"], e["field"]
+    ends = [sum(trial["ends"][rung] / trial["steps"] for trial in trials) / len(trials) for rung in range(len(field))]
+    drawn = f" of {e['combinations']:,} combinations" * (e["combinations"] > len(trials))
+    rungs = ", ".join(f"{size:,} to {100 * end:.0f} % of a run" for size, end in zip(field, ends, strict=True))
+    line = (
+        f"sweep: {len(trials):,} trials{drawn}; {rungs}; about {e['steps']:,} steps in all; {duration(e['seconds'])}; "
+        f"disk {e['disk']['needed_bytes'] / 1e9:.1f} GB"
+    )
+    return "\n  ".join([line, *(f"warning: {warning}" for warning in e["warnings"])])
+
+
+def _trial(e: Event) -> str:
+    values = ", ".join(f"{path}: {value}" for path, value in e["values"].items())
+    return f"{e['trial']} ({values}): rung {e['rung']} of {e['rungs']}, to step {e['until']:,}"
+
+
+def _rung(e: Event) -> str:
+    going = f"; going on: {', '.join(e['on'])}" if e["on"] != e["ranked"] else ""
+    return f"rung {e['rung']}, the best first: {', '.join(e['ranked'])}{going}"
+
+
 def _percent(score: float | None) -> str:
     return "unknown" if score is None else f"{100 * score:.1f} %"
 
@@ -148,4 +170,9 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "chosen": lambda e: f"chosen: step {e['step']} ({e['reason']})",
     "path": _path,
     "shipped": _shipped,
+    "sweep": _sweep,
+    "trial": _trial,
+    "rung": _rung,
+    "trial_broke": lambda e: f"{e['trial']} broke down: {e['reason']}",
+    "sweep_chosen": lambda e: f"chosen among the trials: {e['trial']}",
 }

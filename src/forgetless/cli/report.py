@@ -23,6 +23,13 @@ def report(
             rule="is not a run folder: it holds no events.jsonl",
             way_out="give the folder that `forgetless train` printed, such as runs/NAME",
         )
+    if (run / "sweep.json").is_file():
+        raise RunFolderError(
+            field="run",
+            value=run,
+            rule="is the folder of a sweep, which has a page for the trial that it chose",
+            way_out="give the folder of that trial, which `sweep.json` names",
+        )
     from forgetless.cli.console import results_console, write_json
     from forgetless.reporting import write_report
 

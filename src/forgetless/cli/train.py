@@ -8,7 +8,7 @@ import typer
 
 from forgetless.cli.exits import DROPPED, KEPT, UNDECIDED, exit_code
 from forgetless.cli.options import JsonFile, RecipeFile
-from forgetless.records import Certificate, to_json
+from forgetless.records import Certificate, Verdict, to_json
 
 
 def train(
@@ -31,17 +31,22 @@ def train(
     with narrator() as tell:
         result = run_pipeline(settings, resume=resume, progress=tell.progress, on_event=tell.event)
     certificate = result.certificate
-    shown = certificate.certified_verdicts if settings.ship == "certified" and certificate.certified_a else ()
-    verdicts = shown or certificate.verdicts
-    domain = certificate.certified_domain if shown else certificate.domain
     print_table(mixture_table(result.mixture), json)
-    print_table(verdict_table(verdicts, domain, result.covered or None), json)
+    print_table(verdict_table(*shipped_verdicts(certificate, settings.ship), result.covered or None), json)
     results_console(json).print(f"model: {result.model}\nreport: {result.report}", markup=False)
     write_json({"certificate": to_json(certificate), "model": str(result.model), "report": str(result.report)}, json)
-    raise typer.Exit(_shipped_exit_code(certificate, settings.ship))
+    raise typer.Exit(shipped_exit_code(certificate, settings.ship))
 
 
-def _shipped_exit_code(certificate: Certificate, ship: str) -> int:
+def shipped_verdicts(certificate: Certificate, ship: str) -> tuple[tuple[Verdict, ...], Verdict | None]:
+    """The verdicts on the model that the recipe ships, and the domain's."""
+    if ship == "certified" and certificate.certified_a and certificate.certified_verdicts:
+        return certificate.certified_verdicts, certificate.certified_domain
+    return certificate.verdicts, certificate.domain
+
+
+def shipped_exit_code(certificate: Certificate, ship: str) -> int:
+    """What a script learns of the model that the recipe ships."""
     if ship == "best":
         return exit_code(certificate.verdicts)
     if ship == "certified":

@@ -97,7 +97,7 @@ def measure(
         ResourceError: A training step does not fit into memory.
         UserError: The data or the model cannot be used as the recipe wants.
     """
-    path = cache_folder() / "speed" / f"{_key(recipe, ground)}.json"
+    path = cache_folder() / "speed" / f"{speed_key(recipe, ground)}.json"
     kept = None if anew else _read(path)
     if kept is not None and _tells_enough(kept.replay, replay):
         return kept, _blend(recipe, ground, replay, kept.replay)
@@ -179,15 +179,17 @@ def _disk_speed(folder: Path, size: int) -> float | None:
     return None
 
 
-def _key(recipe: Recipe, ground: Ground) -> str:
+def speed_key(recipe: Recipe, ground: Ground) -> str:
     """A hash of everything that the figures depend on, and of nothing that a plan chooses."""
     asked: dict[str, Any] = recipe.model_dump(mode="json")
     for name in ("name", "output", "ship", "endpoints", "evaluation"):
         del asked[name]
     for capability in asked["keep"].values():
         del capability["margin_points"]
-    for name in ("learning_rate", "warmup_steps", "schedule"):
+    for name in ("learning_rate", "warmup_steps", "schedule", "steps", "epochs"):
         del asked["training"][name]
+    for name in ("kl_weight", "domain_kl_weight"):
+        asked["training"][name] = asked["training"][name] > 0.0
     rows = {name: rows.fingerprint for name, rows in ground.rows.items()}
     machine = (platform.node(), platform.processor(), os.cpu_count(), torch.get_num_threads())
     device = _device_name(ground.base.model.device)

@@ -13,6 +13,7 @@ from forgetless.recipe.load import dump_recipe, load_comparison, load_recipe, pa
 from forgetless.recipe.ready import BUNDLES, READY_SETS, ReadyName, ready_margin
 from forgetless.recipe.schema import CapabilitySettings, ComparisonRecipe, DomainSettings, EvaluationSettings, Recipe
 from forgetless.recipe.settled import settled, settled_like
+from forgetless.recipe.sweep import SweepRecipe, SweepSettings, SweepTrial, dump_sweep, load_sweep, parse_sweep
 from forgetless.recipe.tasks import (
     AnswerProbabilityTask,
     ChoiceTask,
@@ -59,13 +60,19 @@ __all__ = [
     "ReplaySettings",
     "RowTemplate",
     "SourceSettings",
+    "SweepRecipe",
+    "SweepSettings",
+    "SweepTrial",
     "TaskSettings",
     "TemplateLeakTask",
     "TrainingSettings",
     "dump_recipe",
+    "dump_sweep",
     "load_comparison",
     "load_recipe",
+    "load_sweep",
     "parse_recipe",
+    "parse_sweep",
     "ready_margin",
     "settled",
     "settled_like",

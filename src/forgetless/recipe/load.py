@@ -18,7 +18,8 @@ from forgetless.errors import RecipeError
 from forgetless.recipe.data import EndpointSettings
 from forgetless.recipe.schema import ComparisonRecipe, Recipe
 
-R = TypeVar("R", Recipe, ComparisonRecipe)
+R = TypeVar("R", bound=BaseModel)
+Q = TypeVar("Q", Recipe, ComparisonRecipe)
 
 
 def load_recipe(path: Path | str) -> Recipe:
@@ -27,7 +28,7 @@ def load_recipe(path: Path | str) -> Recipe:
     Raises:
         RecipeError: The file is missing, is not YAML, or does not validate.
     """
-    return _placed(parse_recipe(_read_yaml(Path(path)), origin=str(path)), Path(path))
+    return placed(parse_recipe(read_yaml(Path(path)), origin=str(path)), Path(path))
 
 
 def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
@@ -36,18 +37,25 @@ def load_comparison(path: Path | str) -> Recipe | ComparisonRecipe:
     Raises:
         RecipeError: As `load_recipe`.
     """
-    data = _read_yaml(Path(path))
+    data = read_yaml(Path(path))
     if isinstance(data, dict) and "sources" in data:
-        return _placed(_validate(Recipe, data, str(path)), Path(path))
-    return _placed(_validate(ComparisonRecipe, data, str(path)), Path(path))
+        asked = {key: value for key, value in data.items() if key != "sweep"}
+        return placed(validate(Recipe, asked, str(path)), Path(path))
+    return placed(validate(ComparisonRecipe, data, str(path)), Path(path))
 
 
-def _placed(recipe: R, path: Path) -> R:
+def placed(recipe: Q, path: Path) -> Q:
+    """The recipe, with its relative paths starting from where the file at `path` stands."""
     recipe._folder = path.resolve().parent
     return recipe
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says.
+
+    Raises:
+        RecipeError: It cannot be read, or is not YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -82,7 +90,14 @@ def parse_recipe(data: Any, *, origin: str = "recipe") -> Recipe:
     Raises:
         RecipeError: The first thing that is wrong, with its field and value.
     """
-    return _validate(Recipe, data, origin)
+    if isinstance(data, dict) and "sweep" in data:
+        raise RecipeError(
+            field="sweep",
+            value="(given)",
+            rule=f"{origin} describes many runs, of which only `forgetless sweep` finds the best",
+            way_out="run `forgetless sweep`, or leave `sweep` out for the one run that the rest describes",
+        )
+    return validate(Recipe, data, origin)
 
 
 def dump_recipe(recipe: Recipe | ComparisonRecipe) -> str:
@@ -90,7 +105,12 @@ def dump_recipe(recipe: Recipe | ComparisonRecipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _validate(kind: type[R], data: Any, origin: str) -> R:
+def validate(kind: type[R], data: Any, origin: str) -> R:
+    """The settings that `data` is; `origin` is named in errors.
+
+    Raises:
+        RecipeError: The first thing that is wrong, with its field and value.
+    """
     if not isinstance(data, dict):
         raise RecipeError(
             field=origin,
@@ -130,7 +150,7 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
     kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
         key = str(error["loc"][-1])
-        near = difflib.get_close_matches(key, _names_at(recipe, error["loc"][:-1]), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(key, names_at(recipe, error["loc"][:-1]), n=1, cutoff=0.5)
         way_out = f"did you mean `{near[0]}`?" if near else "remove it; the recipe reference lists every key"
         return RecipeError(
             field=where, value=_shown(where, value), rule="is not a key that a recipe knows", way_out=way_out
@@ -155,7 +175,7 @@ def _shown(where: str, value: object) -> object:
     return value
 
 
-def _names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+def names_at(recipe: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     """The keys that may stand at a place of a recipe."""
     models = [recipe]
     for part in location:

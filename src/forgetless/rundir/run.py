@@ -16,6 +16,9 @@ from forgetless.records import to_json
 from forgetless.rundir.files import atomic_write, content_hash, disk_errors
 from forgetless.rundir.scores import ScoreStore
 
+_BEGUN = ("evaluation", "trial")
+"""Events after which there is something to go on from: a run's first look, a sweep's first trial."""
+
 
 class RunFolder:
     """One run's folder, held under a lock from `open_run` to `close`.
@@ -107,7 +110,7 @@ def open_run(path: Path, *, resume: bool = False) -> RunFolder:
                 rule="is in use by another process",
                 way_out="wait for it, or give `name:` another value",
             ) from None
-    if not resume and any(event["event"] == "evaluation" for event in read_events(path)):
+    if not resume and any(event["event"] in _BEGUN for event in read_events(path)):
         lock.release()
         raise RunFolderError(
             field="output",

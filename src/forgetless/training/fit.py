@@ -62,6 +62,7 @@ def fit(
     on_log: OnLog | None = None,
     on_step: OnStep | None = None,
     resume: Checkpoint | None = None,
+    until: int | None = None,
     progress: Progresses = unwatched,
 ) -> FitResult:
     """Train a model that starts at `base`, and leave checkpoints.
@@ -81,6 +82,7 @@ def fit(
             `grad_norm`, and the tokens of every stream so far.
         on_step: Called after every step with the steps done and the steps of the whole run.
         resume: Go on from there (see `latest_resumable`); the result is that of a run that was never interrupted.
+        until: Pause after this step, with an evaluation and a checkpoint; the schedule stays that of the whole run.
         progress: Gives a callback for what the base reads before the first step.
 
     Raises:
@@ -97,7 +99,7 @@ def fit(
         refuse_leftovers(output)
     else:
         savepoint.restore(resume)
-        if resume.stopped is not None or resume.step >= blended.plan.steps:
+        if resume.stopped is not None or resume.step >= min(until or blended.plan.steps, blended.plan.steps):
             return _result(resume.step, savepoint, started)
     aside = out_of_the_way(base, settings, output)
 
@@ -105,7 +107,7 @@ def fit(
         with aside.back() if aside else contextlib.nullcontext():
             return on_evaluate(model, step, tokens)
 
-    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=look, on_log=on_log, on_step=on_step)
+    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=look, on_log=on_log, on_step=on_step, until=until)
     with beside(base):
         collate = prepare(base, blended, settings, cache=cache_folder() / "reference", progress=progress)
         trainer = make_trainer(base, blended, settings, collate, savepoint, watch, every_steps=every_steps, seed=seed)

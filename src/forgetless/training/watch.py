@@ -30,6 +30,7 @@ class Watch(TrainerCallback):
         on_evaluate: Called with the live model, the step and the tokens; a returned reason ends the run.
         on_log: Called with every line of the log.
         on_step: Called after every step with the steps done and the steps of the whole run.
+        until: Evaluate at this step and pause there; the saved state is that of a run that goes on.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Watch(TrainerCallback):
         on_evaluate: OnEvaluate,
         on_log: OnLog | None = None,
         on_step: OnStep | None = None,
+        until: int | None = None,
     ) -> None:
         self._savepoint = savepoint
         self._every_steps = every_steps
         self._on_evaluate = on_evaluate
         self._on_log = on_log
         self._on_step = on_step
+        self._until = until
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -67,12 +70,14 @@ class Watch(TrainerCallback):
         """Evaluate where one is due, and have the state saved after it."""
         if self._on_step is not None and state.is_world_process_zero:
             self._on_step(state.global_step, state.max_steps)
-        if state.global_step % self._every_steps and state.global_step != state.max_steps:
+        pause = state.global_step == self._until
+        if state.global_step % self._every_steps and state.global_step != state.max_steps and not pause:
             return control
         self._savepoint.stopped = self._evaluate(kwargs["model"], state, args)
         control.should_log = True
         control.should_save = True
-        control.should_training_stop = control.should_training_stop or self._savepoint.stopped is not None
+        ends = pause or self._savepoint.stopped is not None
+        control.should_training_stop = control.should_training_stop or ends
         return control
 
     def on_log(

@@ -97,3 +97,19 @@ def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
 def test_a_move_is_told_with_its_reason() -> None:
     reason = "reversing fell 4.2 points of a budget of 1.1 points: λ 8 → 12, share 6 % → 9 %"
     assert event_line({"event": "adjustment", "step": 40, "reason": reason}) == f"step 40: {reason}"
+
+
+def test_a_sweep_is_told_by_its_rungs() -> None:
+    trials = [{"ends": [4, 12], "steps": 12}, {"ends": [8, 24], "steps": 24}]
+    plan = {"trials": trials, "combinations": 9, "field": [2, 1], "steps": 1080, "seconds": 7200, "warnings": ["short"]}
+    assert event_line({"event": "sweep", **plan, "disk": {"needed_bytes": 2.5e9}}) == (
+        "sweep: 2 trials of 9 combinations; 2 to 33 % of a run, 1 to 100 % of a run; about 1,080 steps in all; "
+        "2 h 00 min; disk 2.5 GB\n  warning: short"
+    )
+    begun = {"event": "trial", "trial": "trial-02", "values": {"a.b": 1, "c": "x"}, "rung": 1, "rungs": 2, "until": 8}
+    assert event_line(begun) == "trial-02 (a.b: 1, c: x): rung 1 of 2, to step 8"
+    ranked = {"event": "rung", "rung": 1, "ranked": ["trial-02", "trial-01"]}
+    assert event_line({**ranked, "on": ["trial-02"]}) == (
+        "rung 1, the best first: trial-02, trial-01; going on: trial-02"
+    )
+    assert event_line({**ranked, "on": ranked["ranked"]}) == "rung 1, the best first: trial-02, trial-01"

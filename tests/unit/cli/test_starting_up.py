@@ -16,6 +16,7 @@ OPTIONS = {
     "demo": {"--prompts", "--output", "--seed", "--json", "--help"},
     "plan": {"--json", "--help"},
     "train": {"--resume", "--json", "--help"},
+    "sweep": {"--plan", "--resume", "--json", "--help"},
     "compare": {
         *("--recipe", "--task", "--group", "--metric", "--margin", "--other-prompts"),
         *("--json", "--junit", "--html", "--help"),

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from forgetless.recipe import ComparisonRecipe, Recipe, parse_recipe
+from forgetless.recipe import ComparisonRecipe, Recipe, SweepSettings, parse_recipe, parse_sweep
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,7 +46,7 @@ def made_whole(excerpt: dict[str, Any]) -> dict[str, Any]:
     return {"name": "shown", "model": {"path": "base"}} | excerpt | {"sources": scaled}
 
 
-@pytest.mark.parametrize("part", sorted({*parts_of(Recipe), *parts_of(ComparisonRecipe)}, key=str))
+@pytest.mark.parametrize("part", sorted({*parts_of(Recipe), *parts_of(ComparisonRecipe), SweepSettings}, key=str))
 def test_the_reference_names_every_key(part: type[BaseModel]):
     reference = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
     assert [name for name in part.model_fields if f"`{name}`" not in reference] == []
@@ -69,7 +69,8 @@ def test_every_key_is_read_somewhere():
 def test_yaml_in_the_documentation_validates(block: str):
     """A block that begins with a name is a whole recipe and has to stand by itself; the others are excerpts."""
     shown = yaml.safe_load(block)
-    parse_recipe(shown if "name" in shown else made_whole(shown))
+    whole = shown if "name" in shown else made_whole(shown)
+    (parse_sweep if "sweep" in whole else parse_recipe)(whole)
 
 
 def test_the_readmes_show_a_whole_recipe():

@@ -89,6 +89,28 @@ def test_a_finished_run_is_not_trained_on(tmp_path: Path) -> None:
     assert looks == []
 
 
+def test_a_run_that_pauses_and_goes_on_is_one_that_never_paused(tmp_path: Path) -> None:
+    """The schedule is that of the whole run from the first step, and no look or step is done twice."""
+    settings = with_lora(SETTINGS)
+    whole, parts = ({"logs": [], "looks": []} for _ in range(2))  # type: ignore[var-annotated]
+
+    def arguments(told: dict[str, list[Any]], name: str) -> dict[str, Any]:
+        def look(model: PreTrainedModel, step: int, tokens: int) -> None:
+            told["looks"].append((step, tokens))
+
+        return fit_arguments(settings, tmp_path / name, on_log=told["logs"].append, on_evaluate=look)
+
+    end = fit(loaded(), blended(settings=settings), **arguments(whole, "whole"))
+    for until, reached in ((4, 4), (8, 8), (8, 8), (None, 12), (8, 12)):
+        last = latest_resumable(tmp_path / "parts")
+        done = fit(loaded(), blended(settings=settings), **arguments(parts, "parts"), resume=last, until=until)
+        assert (done.steps, done.stopped) == (reached, None)
+    assert parts == whole
+    assert done.tokens == end.tokens
+    found, expected = (weights(tmp_path / name / "step-12") for name in ("parts", "whole"))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 def test_the_reference_is_asked_without_dropout(tmp_path: Path) -> None:
     """Dropout would hold the model to a base that answers otherwise every time; afterwards it is as it was."""
     base = loaded(tiny_model(attention_dropout=0.5).train())
