@@ -36,7 +36,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(name: str, *tasks: dict[str, Any], **settings: Any) -> Any:
         for task in tasks:
             file = tmp_path / f"{task.get('task') if 'group' not in task else task['group']}.yaml"
-            file.write_text(yaml.safe_dump(task), "utf-8")
+            # `datasets` takes the types of columns from the first part: the small one would take words for numbers.
+            file.write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
         return build_task("t", LmEvalTask(type="lm_eval", name=name, include_path=str(tmp_path), **settings),
                           folder=tmp_path, seed=0)  # fmt: skip
 

@@ -264,6 +264,16 @@ def test_what_cannot_be_asked_is_refused(folder: Path, build: Build, settings: d
     assert caught.value.field.startswith("keep.t.task")
 
 
+def test_data_that_cannot_be_parsed_is_told_by_its_cause(folder: Path, build: Build) -> None:
+    (folder / "numbers.csv").write_text("question,A\nq,1.5\n", "utf-8")
+    (folder / "words.csv").write_text("question,A\nq,one and a half\n", "utf-8")
+    parts = {"dev": str(folder / "numbers.csv"), "test": str(folder / "words.csv")}
+    odd = {"dataset_path": "csv", "dataset_kwargs": {"data_files": parts}, "fewshot_split": "dev"}
+    write_tasks(folder, task_file("odd", **CHOICE | odd))
+    with pytest.raises(TaskError, match=r"generating the dataset: .*one and a half"):
+        build("odd")
+
+
 def test_a_task_whose_own_code_fails_is_named(folder: Path, build: Build) -> None:
     (folder / "own.py").write_text("def judge(doc, results):\n    return {'acc': {}['no']}\n", "utf-8")
     text = "output_type: generate_until\ndoc_to_target: result\nprocess_results: !function own.judge\n"

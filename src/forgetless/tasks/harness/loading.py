@@ -162,5 +162,12 @@ def _unreadable(name: str, error: Exception, field: str) -> TaskError:
         way_out = (
             "mend the task file, or check that its data can be read; data files are looked for from `include_path`"
         )
-    said = " ".join(str(error).split()) or type(error).__name__
-    return TaskError(field=f"{field}.name", value=name, rule=f"cannot be read: {said}", way_out=way_out)
+    said = [_said(error)]
+    cause = error.__cause__
+    while cause is not None:
+        said, cause = [_said(error), _said(cause)], cause.__cause__
+    return TaskError(field=f"{field}.name", value=name, rule=f"cannot be read: {': '.join(said)}", way_out=way_out)
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
