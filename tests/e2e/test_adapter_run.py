@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +15,7 @@ from forgetless.pipeline import TrainResult
 from forgetless.recipe import ModelSettings
 from forgetless.rundir import hash_folder
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORGETLESS_CACHE", "set by every world")
-        yield
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

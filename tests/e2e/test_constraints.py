@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,7 @@ from nano_world import KilledError, World, assert_the_same, at_event, build_worl
 from forgetless.records import Adjustment, from_json
 from forgetless.rundir import read_events
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORGETLESS_CACHE", "set by every world")
-        yield
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -10,37 +10,27 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from nano_world import KilledError, World, assert_the_same, at_event, build_world, fall, run_world, uninterrupted
 
 from forgetless import nano
-from forgetless.cli import main
 from forgetless.models import load_folder
 from forgetless.recipe import load_recipe, parse_recipe
 from forgetless.records import Certificate, from_json
 from forgetless.rundir import read_events
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
-]
+pytestmark = pytest.mark.slow
 
 STORY = [
     *("source", "plan", "noise", "replay", "mixture"),
     *("evaluation", "log") * 3,
     *("mixture", "chosen", "path", "samples", "shipped"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORGETLESS_CACHE", "set by every world")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -128,19 +118,12 @@ def test_only_the_last_checkpoint_can_be_resumed(world: World) -> None:
     assert states == ["step-12"]
 
 
-def drive(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
-        monkeypatch.setenv(name, "1" if name != "TOKENIZERS_PARALLELISM" else "false")
-    monkeypatch.setattr(sys, "argv", ["forgetless", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
-
-
-def test_what_a_run_saved_can_be_compared(full: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_run_saved_can_be_compared(
+    full: World, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FORGETLESS_CACHE", str(tmp_path / "cache"))
     told, recipe = tmp_path / "told.json", full.folder / "recipe.yaml"
-    code = drive(monkeypatch, "compare", nano.MODEL_PATH, full.run / "model", "--recipe", recipe, "--json", told)
+    code = command("compare", nano.MODEL_PATH, full.run / "model", "--recipe", recipe, "--json", told).code
     data = json.loads(told.read_text("utf-8"))
     outcomes = {v["capability"]: v["outcome"] for v in data["verdicts"]}
     assert set(outcomes) == {"sorting", "english", "format"}
@@ -157,10 +140,10 @@ def test_what_a_run_saved_can_be_compared(full: World, monkeypatch: pytest.Monke
     assert data["domain"]["tuned_score"] == pytest.approx(certificate.domain.tuned_score)
 
 
-def test_a_page_can_be_written_again(lora: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_can_be_written_again(lora: World, command: Callable[..., Any]) -> None:
     before = lora.result.report.read_text("utf-8")
     lora.result.report.unlink()
-    assert drive(monkeypatch, "report", lora.run) == 0
+    assert command("report", lora.run).code == 0
     assert lora.result.report.read_text("utf-8") == before
 
 

@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -19,17 +18,9 @@ from forgetless.rundir import read_events
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="the processes come from a fork server"),
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
 ]
 
 KILLS = 10
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORGETLESS_CACHE", "set by every world")
-        yield
 
 
 @pytest.mark.timeout(900)  # some twenty starts of a run

@@ -17,10 +17,7 @@ from forgetless.models import load_folder, load_format
 from forgetless.rundir import read_events
 from forgetless.tasks import build_task
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 def write_items(path: Path) -> None:

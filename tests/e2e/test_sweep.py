@@ -6,8 +6,7 @@ Its third trial has a learning rate at which no weight stays a number.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,10 @@ import yaml
 from nano_world import KilledError, at_event, build_world, fall
 
 import forgetless as fl
-from forgetless.cli import main
 from forgetless.recipe import load_recipe
 from forgetless.rundir import file_hash, read_events
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
-]
+pytestmark = pytest.mark.slow
 
 AXES = {"training.learning_rate": [1e-3, 3e-4, 1e30]}
 
@@ -142,34 +137,22 @@ def test_a_trial_is_the_run_that_its_recipe_gives_by_itself(swept: Swept) -> Non
     assert file_hash(swept.folder / "alone" / last.name / weights) == file_hash(last.folder / weights)
 
 
-def drive(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
-        monkeypatch.setenv(name, "1" if name != "TOKENIZERS_PARALLELISM" else "false")
-    monkeypatch.setattr(sys, "argv", ["forgetless", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
-
-
-def test_a_finished_sweep_can_be_told_again(
-    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_finished_sweep_can_be_told_again(swept: Swept, command: Callable[..., Any], tmp_path: Path) -> None:
     told = tmp_path / "told.json"
-    code = drive(monkeypatch, "sweep", swept.folder / "recipe.yaml", "--resume", "--json", told)
+    code, printed, _ = command("sweep", swept.folder / "recipe.yaml", "--resume", "--json", told)
     data = json.loads(told.read_text("utf-8"))
     outcomes = {verdict["outcome"] for verdict in data["certificate"]["verdicts"]}
     assert code == (1 if "dropped" in outcomes else 3 if "undecided" in outcomes else 0)
     assert data["chosen"] == swept.result.chosen
     assert data["certificate"]["model_hash"] == swept.result.result.certificate.model_hash
     assert [trial["name"] for trial in data["trials"]] == [trial.name for trial in swept.result.trials]
-    printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines() if line.strip().startswith("trial-0")]
     assert [line[0] for line in lines] == [trial.name for trial in swept.result.trials]
     assert f"chosen: {swept.result.chosen} (training.learning_rate: " in printed
 
 
-def test_a_sweep_has_no_page_of_its_own(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert drive(monkeypatch, "report", swept.run) == 2
+def test_a_sweep_has_no_page_of_its_own(swept: Swept, command: Callable[..., Any]) -> None:
+    assert command("report", swept.run).code == 2
 
 
 def test_a_folder_with_a_sweep_is_refused_without_resume_and_with_another_recipe(swept: Swept, tmp_path: Path) -> None:
@@ -181,10 +164,10 @@ def test_a_folder_with_a_sweep_is_refused_without_resume_and_with_another_recipe
 
 
 def test_a_plan_tells_trials_rungs_and_steps_and_leaves_nothing(
-    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    swept: Swept, command: Callable[..., Any], tmp_path: Path
 ) -> None:
     recipe = write_sweep(tmp_path, trials=2)
-    assert drive(monkeypatch, "sweep", recipe, "--plan") == 0
-    said = capsys.readouterr().out
+    code, said, _ = command("sweep", recipe, "--plan")
+    assert code == 0
     assert said.startswith("sweep: 2 trials of 3 combinations; 2 to 50 % of a run, 1 to 100 % of a run; about 18 steps")
     assert not (tmp_path / "runs").exists()

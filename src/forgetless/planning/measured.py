@@ -156,7 +156,14 @@ def _blend(recipe: Recipe, ground: Ground, replay: ReplayState | None, sample: R
         rows = replay.stand_ins(prompts, answers, rows=recipe.replay.rows, format=format)
         rows, _ = without_quotes(rows, ground.exam, recipe.seed)
     parts = replay_parts(recipe, ground.exam, rows)
-    return blend(ground.rows, rows, ground.base.format, recipe=recipe, parts=parts)
+    return blend(
+        ground.rows,
+        rows,
+        ground.base.format,
+        recipe=recipe,
+        parts=parts,
+        stand_ins=replay is not None and not replay.complete,
+    )
 
 
 def _tells_enough(sample: ReplaySample | None, replay: ReplayState | None) -> bool:

@@ -126,14 +126,16 @@ class MeasuredRows:
     fingerprint: str
 
 
-def measure_rows(rows: Rows, chat_format: ChatFormat, settings: TrainingSettings) -> MeasuredRows:
-    """Encode all rows, or a sample of very many, and keep what a plan needs to know of them.
+def measure_rows(
+    rows: Rows, chat_format: ChatFormat, settings: TrainingSettings, *, most: int = MOST_MEASURED
+) -> MeasuredRows:
+    """Encode all rows, or a sample of more than `most`, and keep what a plan needs to know of them.
 
     Raises:
         ModelError: There is a conversation, and no chat template to write it with.
     """
     everything = EncodedRows(rows, chat_format, settings)
-    chosen = rows.sample(len(rows) if len(rows) <= MOST_MEASURED else SAMPLE_ROWS)
+    chosen = rows.sample(len(rows) if len(rows) <= most else SAMPLE_ROWS)
     rejects, unusable, row_tokens, bare = list[TokenReject](), [], [], list[Encoded]()
     lengths = list[int]()
     digest = hashlib.blake2b(rows.fingerprint.encode(), digest_size=16)

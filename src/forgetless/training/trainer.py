@@ -187,6 +187,12 @@ class RetentionTrainer(SFTTrainer):
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Not written: a checkpoint is not a model to publish."""
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Of what is missing, tied weights came under their other name: nothing to warn of."""
+        tied = self.student.all_tied_weights_keys
+        missing = [key for key in load_result.missing_keys if key not in tied]
+        super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
     def _send_telemetry(self) -> None:
         """Nothing is sent anywhere."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -14,41 +13,14 @@ import yaml
 from forgetless import nano
 
 
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
-
-
 @pytest.fixture(autouse=True)
 def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FORGETLESS_CACHE", str(tmp_path / "cache"))
-    # The command line sets these for its process, which here is that of all tests.
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
-        monkeypatch.setenv(name, "1" if name != "TOKENIZERS_PARALLELISM" else "false")
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    from forgetless.cli import main
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["forgetless", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        printed = capsys.readouterr()
-        code = end.value.code
-        return Outcome(code if isinstance(code, int) else int(code is not None), printed.out, printed.err)
-
-    return run
-
-
-@pytest.fixture
-def refused(command: Command) -> Callable[..., str]:
+def refused(command: Callable[..., Any]) -> Callable[..., str]:
     """The message of a command that the user must mend: one error with a hint, exit code 2, no traceback."""
 
     def run(*arguments: object) -> str:

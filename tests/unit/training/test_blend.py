@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from forgetless.errors import DataError
@@ -98,3 +100,14 @@ def test_raw_text_may_be_replayed() -> None:
     replay = [Row(f"t{i}", "replay", text=f"w{i} w{i + 1} w{i + 2}") for i in range(10)]
     blended = blend(rows, replay, ChatFormat(tiny_tokenizer()), recipe=recipe())
     assert [document.trained_tokens for document in blended.documents[1]] == [2] * 10
+
+
+def test_of_many_stand_ins_a_sample_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[blend.__module__], "SAMPLE_ROWS", 30)
+    monkeypatch.setattr("forgetless.training.documents.SAMPLE_ROWS", 30)
+    rows = {"bank": [row(i, 3, "bank") for i in range(60)]}
+    replay = [row(i, 4, "replay") for i in range(60)]
+    chat_format = ChatFormat(tiny_tokenizer())
+    told = blend(rows, replay, chat_format, recipe=recipe(), stand_ins=True).accounts
+    assert (told["bank"].sampled_from, told["replay"].sampled_from) == (None, 60)
+    assert blend(rows, replay, chat_format, recipe=recipe()).accounts["replay"].sampled_from is None

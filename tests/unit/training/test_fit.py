@@ -71,6 +71,21 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     assert "it/s" not in captured.err
 
 
+def test_resuming_does_not_warn_of_weights_that_are_tied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    arguments = fit_arguments(SETTINGS, tmp_path, every_steps=5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(loaded(), blended(), **arguments, on_step=stop)
+    warned: list[str] = []
+    monkeypatch.setattr("transformers.trainer.logger.warning", lambda text, *rest: warned.append(text))
+    resumed = fit(loaded(), blended(), **{**arguments, "resume": latest_resumable(tmp_path)})
+    assert resumed.steps == 12
+    assert warned == []
+
+
 def test_a_reason_stops_the_run_after_its_checkpoint(tmp_path: Path) -> None:
     arguments = fit_arguments(SETTINGS, tmp_path, on_evaluate=lambda model, step, tokens: "sorting dropped")
     result = fit(loaded(), blended(), **arguments)
