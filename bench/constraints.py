@@ -34,13 +34,12 @@ from forgetless.nano.demo import UNCOVERED
 from forgetless.nano.world import LANDS
 from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
+from forgetless.replaying import replay_parts, replay_rows
 from forgetless.rundir import RunFolder, atomic_write, open_run
 from forgetless.stages import (
     Ground,
     lay_ground,
     multipliers_of,
-    replay_parts,
-    replay_rows,
     shared_scores,
     train_under_guard,
 )

@@ -109,6 +109,8 @@ def test_what_was_assumed_and_chosen_is_said(world: World) -> None:
     assert "assumed, for nobody has measured it yet: 0.1 of right-or-wrong items turn" in notes
     assert "upper bound" in notes
     assert "not written yet" in notes
+    assert "the base has 120 prompts to write, for 60 rows that it answers" in notes
+    assert "for each the base then writes up to 16 more" in notes
 
 
 def test_memory_and_disk_are_told(world: World) -> None:
