@@ -95,16 +95,16 @@ def test_the_model_writes_prompts_and_leaves_those_without_an_end_empty():
 
     def write(seed: int) -> list[str]:
         return engine.write_prompts(
-            [""] * 8, max_new_tokens=24, temperature=1.0, top_p=1.0, seed=seed, progress=lambda *x: told.append(x)
+            [""] * 64, max_new_tokens=24, temperature=1.0, top_p=1.0, seed=seed, progress=lambda *x: told.append(x)
         )
 
     first = write(1)
-    assert len(first) == 8
+    assert len(first) == 64
     assert all(text == text.strip() for text in first)
-    assert any(first)
+    assert 0 < sum(map(bool, first)) < 64
     assert write(1) == first
     assert write(2) != first
-    assert told[-1] == (8, 8)
+    assert told[-1] == (64, 64)
 
 
 def test_a_model_that_never_ends_a_users_turn_is_given_up_on():
