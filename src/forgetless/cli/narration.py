@@ -45,7 +45,8 @@ def _replay(e: Event) -> str:
     if e.get("modes"):
         line += f", {e['modes']['on']:,} of them with thinking switched on and {e['modes']['off']:,} with it off"
     if e.get("forms"):
-        line += f", the prompts taken in turns from {e['forms']:,} forms among {e['self_written']:,} self-written ones"
+        forms = f"{e['forms']:,} form{'s' * (e['forms'] != 1)}"
+        line += f", the prompts taken in turns from {forms} among {e['self_written']:,} self-written ones"
     holes = e.get("holes", {})
     filled = [f"{name} ({hole['prompts']:,} prompts)" for name, hole in holes.items() if hole["filled"]]
     line += f"; holes that the base filled: {', '.join(filled)}" if filled else ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from forgetless.errors import ModelError
 from forgetless.recipe import ReplaySettings
+from forgetless.records import Message
 from forgetless.sources import asked_keys, prompt_key
 from forgetless.synthesis.balance import SPARE, group_by_form, take_turns
 from forgetless.synthesis.given import Prompt, given_prompts
@@ -134,9 +135,9 @@ def _fill_holes(
     begun, holes, unwritten = list[Prompt](), list[Hole](), 0
     for name, found in likeness.items():
         before = len(begun)
-        if each:
-            written = author.begun(beginnings_of(kinds[name]), each)
-            unwritten += sieve.fill(begun, written, before + each, quotes)
+        beginnings = [text for text in beginnings_of(kinds[name]) if sieve.leaves_room(text)]
+        if each and beginnings:
+            unwritten += sieve.fill(begun, author.begun(beginnings, each), before + each, quotes)
         holes.append(Hole(name, found, len(begun) - before))
     return _Filled(begun, holes, unwritten)
 
@@ -171,6 +172,11 @@ class _Sieve:
         except NotWrittenError:
             return most - len(into)
         return 0
+
+    def leaves_room(self, beginning: str) -> bool:
+        """Whether a prompt may go on after this beginning."""
+        length = _length((Message("user", beginning),), self.format)
+        return length is not None and length < self.settings.max_prompt_tokens
 
     def left_out(self) -> LeftOut:
         """What did not pass."""

@@ -182,6 +182,13 @@ def test_a_base_that_cannot_write_the_kind_is_asked_four_times_over_and_no_more(
     assert len(found.rows) == 200
 
 
+def test_beginnings_that_leave_no_room_are_not_gone_on_from(scripted: Any, replay: Replay) -> None:
+    engine = goes_on(scripted)
+    found = replay(engine, max_prompt_tokens=7, changed={"kinds": {"letters": [f"{w} " * 40 for w in NAMES * 4]}})
+    assert [(hole.capability, hole.prompts) for hole in found.holes] == [("letters", 0)]
+    assert engine.begun == []
+
+
 def test_a_kill_at_any_block_changes_nothing(scripted: Any, replay: Replay, killed: Any, tmp_path: Path) -> None:
     whole = replay(goes_on(scripted))
     for path in (tmp_path / "cache").rglob("*.json"):
