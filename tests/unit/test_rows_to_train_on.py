@@ -15,7 +15,7 @@ from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.records import Row
 from forgetless.rundir import open_run
-from forgetless.synthesis import ReplayRows
+from forgetless.synthesis import Hole, ReplayRows
 
 QUOTE = "which of the 7 planets is the nearest to the SUN? Mercury!"
 
@@ -61,7 +61,7 @@ def test_a_text_that_the_base_continued_is_searched_too(
 ) -> None:
     texts = tuple(Row(id=text, source="replay", text=text) for text in ("It goes on.", f"It says: {QUOTE}"))
     written = ReplayRows(rows=texts, written=2, from_cache=0, dropped_empty=0, excluded=3, too_long=0, duplicates=0,
-                         key="k")  # fmt: skip
+                         key="k", holes=(Hole("planets", 0.2, 3),))  # fmt: skip
     monkeypatch.setattr(replaying, "self_replay", lambda *_, **__: written)
     exam = set_exam(recipe, folder=tmp_path, domain_rows=stages.domain_rows_of(stages.load_sources(recipe, tmp_path)))
     nobody: Any = SimpleNamespace(format=None)
@@ -71,3 +71,4 @@ def test_a_text_that_the_base_continued_is_searched_too(
         (told,) = [event for event in run.events() if event["event"] == "replay"]
     assert rows == texts[:1]
     assert (told["rows"], told["excluded"]) == (1, 4)
+    assert told["holes"] == {"planets": {"likeness": 0.2, "prompts": 3, "filled": False}}
