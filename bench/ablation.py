@@ -134,7 +134,7 @@ def main() -> None:
     asked = parser.parse_args()
     name = asked.name or ("-" if asked.quick else "ablation")
     if asked.quick:
-        asked.seeds, asked.items, asked.epochs, asked.replay_rows = asked.seeds[:1], min(asked.items, 100), 2, 1000
+        asked.seeds, asked.items, asked.epochs, asked.replay_rows = asked.seeds[:1], min(asked.items, 100), 2, 600
     chosen = asked.arms or (QUICK if asked.quick else tuple(ARMS))
     settings = {"items": asked.items, "epochs": asked.epochs, "replay_rows": asked.replay_rows, "looks": LOOKS}
     figures = _kept(name) or {"settings": settings, "arms": {}}
@@ -263,7 +263,8 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
     """Markdown, in points; tokens in thousands, and seconds, of one run."""
     arms = {name: figures["arms"][name] for name in ARMS if "domain" in figures["arms"].get(name, {})}
     seeds = sorted({len(found["seeds"]) for found in arms.values()})
-    yield f"{' to '.join(map(str, seeds[:1] + seeds[1:][-1:]))} seeds, {figures['settings']['items']} items a task\n"
+    told = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1])))) if seeds else "none"
+    yield f"Seeds: {told}; items a task: {figures['settings']['items']}.\n"
     yield (
         "| arm | domain | abilities, mean | worst | domain, less plain | abilities, less plain "
         "| domain, less forgetless | abilities, less forgetless | tokens, thousands | seconds |"

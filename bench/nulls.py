@@ -10,7 +10,8 @@ A model is asked many sets of items, and then asked the same again in another wa
 
 Every set is judged by itself: each ability by `judge` and by a `SequentialJudge` in blocks, all abilities together by
 `judge_all`, with the noise that the guard measures of the base. Cut into looks of 100 items, the sets are also a row of
-runs for the two kinds of alarm. Counted are words that should not be said, with exact (Clopper-Pearson) 95 % intervals.
+runs for the two kinds of alarm. Counted are words that should not be said of what the base can do (where it cannot, the
+verdict is *absent*), with exact (Clopper-Pearson) 95 % intervals.
 Whether a way of asking was as harmless as it sounds is told by the answers to all sets together: items that turned, and
 the change that they show.
 
@@ -442,8 +443,9 @@ def tables(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _said(cell: dict[str, Any], how: str, word: str) -> Count:
-    counts = [task[how] for task in cell["tasks"].values()]
-    return Count(sum(count.get(word, 0) for count in counts), sum(sum(count.values()) for count in counts))
+    """Of the verdicts on what the base can do."""
+    counts = [Counter(task[how]) for task in cell["tasks"].values()]
+    return Count(sum(count[word] for count in counts), sum(count.total() - count["absent"] for count in counts))
 
 
 SAID: dict[str, Callable[[dict[str, Any]], Count]] = {
@@ -467,8 +469,10 @@ def _rate(count: Count) -> str:
 def _moved(cell: dict[str, Any]) -> str:
     """The ability that changed most over all sets, in points."""
     name, task = max(cell["tasks"].items(), key=lambda each: abs(each[1]["change"]["estimate"]))
-    low, high = (100 * end for end in task["change"]["interval"])
-    return f"{name} {100 * task['change']['estimate']:+.2f} ({low:+.2f} to {high:+.2f})"
+    change = task["change"]
+    # A change that rounds to nothing has no sign.
+    estimate, low, high = (round(100 * value, 2) + 0.0 for value in (change["estimate"], *change["interval"]))
+    return f"{name} {estimate:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 if __name__ == "__main__":
