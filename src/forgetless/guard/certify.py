@@ -70,6 +70,7 @@ class Certifier:
         self.noises = noises
         self.progress = progress
         self.alpha = settings.alpha
+        self._drawn: dict[str, Items] = {}
 
     def certify(self, frozen: Frozen, choice: Choice) -> Certificate:
         """Measure, judge, walk the path, save what passed, and say what is shown."""
@@ -222,9 +223,12 @@ class Certifier:
         return measure(engine, against(task, base), items, store=self.run.scores)
 
     def _draw(self, frozen: Frozen) -> Items:
-        return draw_test_items(
-            self.exam.tasks, limit=self.settings.test_items, seed=self.seed, fresh_seeds=self._seeds(frozen)
-        )
+        model = frozen.tuned.hash
+        if model not in self._drawn:
+            self._drawn[model] = draw_test_items(
+                self.exam.tasks, limit=self.settings.test_items, seed=self.seed, fresh_seeds=self._seeds(frozen)
+            )
+        return self._drawn[model]
 
     def _seeds(self, frozen: Frozen) -> dict[str, int]:
         """Fresh items are drawn from a hash of what is frozen, so nobody can have prepared for them (rule 17)."""
