@@ -13,37 +13,30 @@ each fixed λ, pair by pair of domain and seed.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nano_arms import MODEL, as_records, moves_in, train_under_looks, write_records
 from results import write_result
 
 from forgetless import nano
 from forgetless.engines import TransformersEngine
-from forgetless.guard import Guard
 from forgetless.nano.demo import UNCOVERED
 from forgetless.nano.world import LANDS
 from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
-from forgetless.replaying import replay_parts, replay_rows
-from forgetless.rundir import RunFolder, atomic_write, open_run
-from forgetless.stages import (
-    Ground,
-    lay_ground,
-    multipliers_of,
-    shared_scores,
-    train_under_guard,
-)
-from forgetless.training import blend, checkpoint_model
+from forgetless.replaying import replay_rows
+from forgetless.rundir import open_run
+from forgetless.stages import Ground, lay_ground
+from forgetless.training import checkpoint_model
 
 Pairs = list[tuple[str, str]]
 
@@ -106,7 +99,8 @@ def run(domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) ->
     with tempfile.TemporaryDirectory() as place, open_run(Path(place) / "run") as folder:
         recipe = write_recipe(Path(place), domain, weight, seed, sizes, moving=moving)
         ground = lay_ground(recipe, Path(place))
-        steps = train(recipe, ground, folder, sizes)
+        replay = replay_rows(recipe, ground, folder, unwatched)
+        steps = train_under_looks(recipe, ground, folder, replay, sizes.looks)
         tuned = checkpoint_model(ground.base, folder.path / "checkpoints", steps, recipe.training)
         engine = TransformersEngine(tuned, ground.base.format, model_hash="tuned", batch_tokens=16384)
         before, after = (scores(asked, ground, sizes.items) for asked in (ground.engine, engine))
@@ -120,23 +114,8 @@ def run(domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) ->
             "changes": changes,
             "worst": worst,
             "worst_change": changes[worst],
-            "moves": sum(event["event"] == "adjustment" for event in folder.events()),
+            "moves": moves_in(folder),
         }
-
-
-def train(recipe: Recipe, ground: Ground, folder: RunFolder, sizes: Sizes) -> int:
-    """Train as `forgetless train` does; the steps done. Only the constraints' arm needs looks on the way."""
-    replay = replay_rows(recipe, ground, folder, unwatched)
-    parts = replay_parts(recipe, ground.exam, replay)
-    blended = blend(ground.rows, replay, ground.base.format, recipe=recipe, parts=parts)
-    every = math.ceil(blended.plan.steps / sizes.looks) if recipe.constraints else blended.plan.steps
-    evaluation = recipe.evaluation.model_copy(update={"every_steps": every})
-    recipe = recipe.model_copy(update={"evaluation": evaluation})
-    guard = Guard(ground.exam, base=ground.engine, settings=evaluation, run=folder, base_scores=shared_scores(),
-                  planned_evaluations=sizes.looks, seed=recipe.seed,
-                  multipliers=multipliers_of(recipe, ground.exam, blended, folder))  # fmt: skip
-    train_under_guard(recipe, ground.base, blended, guard, folder, False, unwatched)
-    return blended.plan.steps
 
 
 def scores(engine: TransformersEngine, ground: Ground, items: int) -> dict[str, float]:
@@ -151,18 +130,18 @@ def write_recipe(folder: Path, domain: str, weight: float, seed: int, sizes: Siz
     """Data and recipe of one arm."""
     make, epochs = DOMAINS[domain]
     rows, items = make(seed, sizes.rows)
-    _write(folder / "domain.jsonl", ({"messages": _turns(question, answer)} for question, answer in rows))
-    _write(folder / "items.jsonl", ({"question": question, "answer": answer} for question, answer in items))
+    write_records(folder / "domain.jsonl", ({"messages": _turns(question, answer)} for question, answer in rows))
+    write_records(folder / "items.jsonl", ({"question": question, "answer": answer} for question, answer in items))
     kinds = [kind for kind in (*nano.ABILITIES * 3, *nano.OTHER_KINDS) if kind not in UNCOVERED]
     prompts = nano.dialogues(kinds, n=sizes.replay, seed=seed)
-    _write(folder / "prompts.jsonl", ({"messages": _turns(*(m.content for m in row.messages))} for row in prompts))
+    write_records(folder / "prompts.jsonl", as_records(prompts))
     asked = {"type": "generation", "files": ["items.jsonl"], "prompt": "{question}", "answer": "answer"}
     abilities = {name: {"type": "procedural", "generator": f"nano/{name}", "items": 3000} for name in nano.ABILITIES}
     return parse_recipe(
         {
             "name": "arm",
             "seed": seed,
-            "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
+            "model": MODEL,
             "sources": {"rows": {"kind": "domain", "files": ["domain.jsonl"], "share": 1 / 3}},
             "replay": {"share": 2 / 3, "prompts": [{"files": ["prompts.jsonl"]}], "rows": sizes.replay,
                        "max_new_tokens": 40, "max_prompt_tokens": 56},
@@ -251,10 +230,6 @@ def _paired(difference: dict[str, Any], pairs: int) -> str:
 
 def _turns(question: str, answer: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-
-
-def _write(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    atomic_write(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 if __name__ == "__main__":

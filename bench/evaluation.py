@@ -39,12 +39,11 @@ from lm_eval.tasks import TaskManager
 from results import write_result
 
 from forgetless.engines import TransformersEngine
-from forgetless.guard.certify import block_items
 from forgetless.models import LoadedModel, load_model
 from forgetless.recipe import LmEvalTask, ModelSettings
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import ScoreStore, content_hash
-from forgetless.tasks import Task, build_task, measure
+from forgetless.tasks import Task, block_items, build_task, measure
 from forgetless.verdicts import SequentialJudge
 
 ROOT = Path(__file__).parents[1]

@@ -20,32 +20,30 @@ several seeds the answers to one item are one group; what another seed would hav
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nano_arms import (
+    MODEL,
+    Answers,
+    answers_of_base,
+    as_records,
+    changed,
+    differences,
+    in_points,
+    line,
+    mean,
+    means,
+    run,
+    write_records,
+)
 from results import write_result
 
 from forgetless import nano
-from forgetless.engines import Engine, TransformersEngine
-from forgetless.models import load_model
-from forgetless.recipe import ProceduralTask, Recipe, parse_recipe
-from forgetless.records import ItemResult, Row
-from forgetless.rundir import atomic_write, cache_folder
-from forgetless.stages import load_sources
-from forgetless.synthesis import self_replay
-from forgetless.tasks import build_task
-from forgetless.training import blend, fit
-from forgetless.verdicts import compare_paired
-
-Answers = dict[str, list[ItemResult]]
-"""To the items of the domain and of every ability."""
+from forgetless.recipe import Recipe, parse_recipe
 
 KL_WEIGHT, NO_KL = 8.0, 1e-9
 NULL_SPACE = {"init": "null_space"}
@@ -101,52 +99,27 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {"base": {name: mean(found) for name, found in before.items()}}
     for held in {"without": (False,), "with": (True,), "both": (False, True)}[asked.kl]:
         for name in asked.arms:
-            arm, own = ARMS[name], named(name, held)
+            arm, own, against = ARMS[name], named(name, held), named(ARMS[name].against, held)
             started = time.monotonic()
-            told[own] = [run(arm, held, seed, asked) for seed in asked.seeds]
-            against = told.get(named(arm.against, held), told[own])
-            figures[own] = judged(told[own], before, against, named(arm.against, held))
+            told[own] = [train(arm, held, seed, asked) for seed in asked.seeds]
+            figures[own] = changed(told[own], before)
+            if against in told and against != own:
+                figures[own] |= {"against": against} | differences(told[own], told[against])
             figures[own]["seconds"] = round(time.monotonic() - started, 1)
-            print(line(own, figures[own]), flush=True)
+            print(line(own, figures[own], figures[own]["seconds"]), flush=True)
     return figures
 
 
-def run(arm: Arm, held: bool, seed: int, asked: argparse.Namespace) -> Answers:
+def train(arm: Arm, held: bool, seed: int, asked: argparse.Namespace) -> Answers:
     """The answers of one trained model."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        recipe = write_recipe(folder, arm, held, seed, asked)
-        base = load_model(recipe.model, folder=folder)
-        rows = {source.name: source.rows for source in load_sources(recipe, folder)}
-        replay: Sequence[Row] = ()
-        if recipe.replay is not None:
-            engine = TransformersEngine(base.model, base.format, model_hash=base.hash, batch_tokens=16384)
-            replay = self_replay(
-                engine, recipe.replay, format=base.format, folder=folder, seed=seed, exclude=(), cache=cache_folder()
-            ).rows
-        after: Answers = {}
-
-        def on_evaluate(model: Any, step: int, tokens: int) -> None:
-            tuned = TransformersEngine(model, base.format, model_hash=f"step-{step}", batch_tokens=16384)
-            after.update(answers(tuned, asked.items))
-
-        fit(
-            base,
-            blend(rows, replay, base.format, recipe=recipe),
-            settings=recipe.training,
-            output=folder / "checkpoints",
-            every_steps=100_000,
-            on_evaluate=on_evaluate,
-            seed=seed,
-        )
-    return after
+        return run(write_recipe(folder, arm, held, seed, asked), folder, items=asked.items).answers
 
 
 def write_recipe(folder: Path, arm: Arm, held: bool, seed: int, asked: argparse.Namespace) -> Recipe:
     """Data and recipe of one run, in a folder; the domain rows of a seed are the same for every arm."""
-    rows = nano.domain_rows(n=1200, seed=seed)
-    lines = ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
-    atomic_write(folder / "domain.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_records(folder / "domain.jsonl", as_records(nano.domain_rows(n=1200, seed=seed)))
     replayed = held or (arm.lora or {}).get("init") == "null_space"
     training: dict[str, Any] = {
         "learning_rate": asked.rate if arm.lora is None else asked.lora_rate,
@@ -165,7 +138,7 @@ def write_recipe(folder: Path, arm: Arm, held: bool, seed: int, asked: argparse.
         {
             "name": "where",
             "seed": seed,
-            "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
+            "model": MODEL,
             "sources": {"domain": {"kind": "domain", "files": ["domain.jsonl"], "share": 1.0 - share}},
             **({"replay": {"share": share, "rows": replay_rows, "max_new_tokens": 40, "max_prompt_tokens": 56}}
                if replayed else {}),
@@ -174,70 +147,8 @@ def write_recipe(folder: Path, arm: Arm, held: bool, seed: int, asked: argparse.
     )  # fmt: skip
 
 
-def answers_of_base(items: int) -> Answers:
-    """What nano answers before any training."""
-    recipe = parse_recipe(
-        {
-            "name": "base",
-            "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
-            "sources": {"rows": {"kind": "domain", "files": ["none.jsonl"], "share": 1.0}},
-        }
-    )
-    base = load_model(recipe.model, folder=Path())
-    return answers(TransformersEngine(base.model, base.format, model_hash=base.hash, batch_tokens=16384), items)
-
-
-def answers(engine: Engine, items: int) -> Answers:
-    """Answers to the same fresh items of every ability, and of the domain."""
-    found = {}
-    for name in (*nano.ABILITIES, "domain"):
-        settings = ProceduralTask(type="procedural", generator=f"nano/{name}", items=items, max_new_tokens=24)
-        task = build_task(name, settings, folder=Path(), seed=0)
-        found[name] = task.score(engine, task.items("test", limit=items, seed=54_321))
-    return found
-
-
-def judged(runs: Sequence[Answers], before: Answers, against: Sequence[Answers], name: str) -> dict[str, Any]:
-    """The figures of one arm: by seed, and beside the arm that it is compared with."""
-    changes = [{ability: mean(run[ability]) - mean(before[ability]) for ability in nano.ABILITIES} for run in runs]
-    figures: dict[str, Any] = {
-        "domain": [mean(run["domain"]) for run in runs],
-        "mean_change": [statistics.mean(change.values()) for change in changes],
-        "worst_change": [min(change.values()) for change in changes],
-        "changes": changes,
-    }
-    if against is not runs:
-        figures["against"] = name
-        for what, tasks in (("domain", ("domain",)), ("abilities", nano.ABILITIES)):
-            compared = compare_paired(joined(against, tasks), joined(runs, tasks))
-            figures[f"{what}_difference"] = {"estimate": compared.estimate, "interval": compared.interval}
-    return figures
-
-
-def joined(runs: Sequence[Answers], tasks: Sequence[str]) -> list[ItemResult]:
-    """The answers of all seeds to the items of some tasks; those to one item are one group."""
-    return [
-        dataclasses.replace(result, item_id=f"{seed}/{task}/{result.item_id}", group=f"{task}/{result.item_id}")
-        for seed, run in enumerate(runs)
-        for task in tasks
-        for result in run[task]
-    ]
-
-
-def mean(results: Sequence[ItemResult]) -> float:
-    return statistics.mean(result.score or 0.0 for result in results)
-
-
 def named(name: str, held: bool) -> str:
     return f"{name}, KL" if held else name
-
-
-def line(name: str, figures: dict[str, Any]) -> str:
-    means = [statistics.mean(figures[key]) for key in ("domain", "mean_change", "worst_change")]
-    return (
-        f"{name}: domain {means[0]:.1%}, abilities {means[1]:+.1%} in the mean, {means[2]:+.1%} the worst "
-        f"({figures['seconds']:.0f} s)"
-    )
 
 
 def table(figures: dict[str, Any]) -> list[str]:
@@ -249,12 +160,8 @@ def table(figures: dict[str, Any]) -> list[str]:
     for name, found in figures.items():
         if name == "base":
             continue
-        means = (statistics.mean(found[key]) for key in ("domain", "mean_change", "worst_change"))
-        cells = [name, *(f"{100 * value:+.1f}" for value in means), found.get("against", "")]
-        for what in ("domain", "abilities"):
-            pair = found.get(f"{what}_difference")
-            low, high = pair["interval"] if pair else (0.0, 0.0)
-            cells.append(f"{100 * pair['estimate']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})" if pair else "")
+        cells = [name, *(f"{100 * value:+.1f}" for value in means(found)), found.get("against", "")]
+        cells += [in_points(found.get(f"{what}_difference")) for what in ("domain", "abilities")]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

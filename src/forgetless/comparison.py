@@ -67,7 +67,8 @@ def compare(
             _rehearse(engine, tasks, items)
     with tempfile.TemporaryDirectory() as passing:
         comparer = Comparer(before, after, base_scores=_scores(before, passing), scores=_scores(after, passing),
-                            alpha=recipe.evaluation.alpha, progress=progress)  # fmt: skip
+                            alpha=recipe.evaluation.alpha, stop_early=recipe.evaluation.stop_early,
+                            progress=progress)  # fmt: skip
         noises = _noises(before, capabilities, recipe, progress)
         verdicts = comparer.judge(capabilities, items, noises=noises)
         domain = comparer.judge_domain(tasks["domain"], items["domain"]) if "domain" in tasks else None

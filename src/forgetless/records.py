@@ -181,7 +181,8 @@ class Verdict:
     `base_score` and `tuned_score` are means over the judged items. `losses_beyond_guessing` and
     `gains_beyond_guessing` are the flips less those that guessing anew explains, where there is a score of chance.
     `noise` is how far the base may differ from itself, and `target` what the claim is about: the population that the
-    items stand for, or this list of items and no other.
+    items stand for, or this list of items and no other. Where the verdict was reached before its items ran out,
+    `planned_n` is how many there were.
     """
 
     capability: str
@@ -208,6 +209,7 @@ class Verdict:
     noise: float = field(default=0.0, metadata=_IF_SET)
     target: Target = field(default="population", metadata=_IF_SET)
     subjects: tuple[SubjectEstimate, ...] = field(default=(), metadata=_IF_SET)
+    planned_n: int | None = field(default=None, metadata=_IF_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class Written:
         ("Here it is:\n\n```python\n{prompt}{canonical_solution}```\n", 1.0),
         ("```python\n{prompt}```", 0.0),
         ("    pass\n", 0.0),
+        ("    return None\n", 0.0),
         ("{prompt}{canonical_solution}\n\nprint(", 1.0),
     ],
 )

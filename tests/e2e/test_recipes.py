@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = ROOT / "scripts" / "chinese_tickets.py"
     folder = place / "project" / "data" / "chinese_tickets"
     subprocess.run([sys.executable, script, "--output", folder, "--rows", "60", "--items", "60"], check=True)
-    (place / "project" / "recipes").mkdir()
+    shutil.copytree(ROOT / "recipes" / "prompts", place / "project" / "recipes" / "prompts")
     return place / "project"
 
 

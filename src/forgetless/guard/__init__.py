@@ -1,7 +1,7 @@
 """The guard: measure, judge and act at a checkpoint; choose one; certify what is saved."""
 
 from forgetless.guard.capability import Capability
-from forgetless.guard.certify import Certifier, block_items
+from forgetless.guard.certify import Certifier
 from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.frozen import Frozen
@@ -23,7 +23,6 @@ __all__ = [
     "JudgedPart",
     "Multipliers",
     "Trial",
-    "block_items",
     "capabilities_of",
     "draw_test_items",
     "first_items",

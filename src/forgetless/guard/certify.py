@@ -1,9 +1,9 @@
 """The certificate: what is shown about the saved files, on items that nothing before has touched.
 
 Everything is frozen when this room is entered: the checkpoint is chosen, saved and loaded again. The test part (or
-fresh items, seeded by a hash of the frozen models) is then measured for the base and the tuned model, and candidates
-θ(a) = base + a·(tuned − base) are tested from the smallest a outward, stopping at the first failure (rule 16). The
-base itself, a = 0, is certified by construction.
+fresh items, seeded by a hash of the frozen models) is then measured for the base and the tuned model, whole or, with
+`stop_early`, as far as each verdict takes. Candidates θ(a) = base + a·(tuned − base) are tested from the smallest a
+outward, stopping at the first failure (rule 16). The base itself, a = 0, is certified by construction.
 
 Rule 17. In a strict recipe this look spends its share of α alone, and of what failed it tells nothing but that.
 """
@@ -15,20 +15,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from forgetless.engines import Engine
-from forgetless.guard.capability import Capability
-from forgetless.guard.compare import Comparer, Items, draw_test_items, fresh_seeds
+from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam
 from forgetless.guard.frozen import Frozen
+from forgetless.guard.in_turn import judge_in_turn
 from forgetless.guard.ledger import level_of_look, part_hash, record_look
+from forgetless.guard.two_models import Items, TwoModels
 from forgetless.guard.watch import Choice
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import EvaluationSettings
-from forgetless.records import Certificate, Example, Item, ItemResult, PathStep, ScoreSheet, Verdict, to_json
+from forgetless.records import Certificate, Example, Item, PathStep, ScoreSheet, Verdict, to_json
 from forgetless.rundir import RunFolder, ScoreStore
 from forgetless.tasks import Task, against, measure
-from forgetless.verdicts import SequentialJudge, certified_position, passes, settle_together, walk_outward
+from forgetless.verdicts import certified_position, walk_outward
 
-_BLOCKS = 12
 _SEALED = "not certified; a strict look tells no more of what failed"
 
 
@@ -127,7 +127,12 @@ class Certifier:
             return frozen.tuned_engine() if a == 1.0 else frozen.between(a)
 
         def test(a: float) -> tuple[Verdict, ...]:
-            return tuned if a == 1.0 else self._test_in_turn(frozen.base_engine(), engine(a), order, items, a)
+            if a == 1.0:
+                return tuned
+            models = TwoModels(frozen.base_engine(), engine(a), self.base_scores, self.run.scores)
+            return judge_in_turn(models, order, items, alpha=self.alpha, discordance=self.discordance,
+                                 noises=self.noises, progress=self.progress, title=f"a = {a:g}",
+                                 until_failure=True)  # fmt: skip
 
         def domain_dev_score(a: float) -> float | None:
             dev = self._dev_domain()
@@ -137,59 +142,6 @@ class Certifier:
         for step in walk_outward(test, positions=self.settings.path, domain_dev_score=domain_dev_score):
             self.run.append_event("path", **to_json(_sealed_step(step) if self._is_sealed(step.passed) else step))
             yield step
-
-    def _test_in_turn(
-        self, base: Engine, engine: Engine, order: Sequence[Capability], items: Items, a: float
-    ) -> tuple[Verdict, ...]:
-        """Verdicts from the capability most at risk up to the first that fails, with Holm over all of them (rule 2)."""
-        judges, asked = [], 0
-        for capability in order:
-            before = self._base(base, capability.task, items[capability.name]).results
-            judges.append(self._judge_of(capability, items[capability.name], before))
-        for capability, judge in zip(order, judges, strict=True):
-            self._ask(base, engine, capability, items[capability.name], judge, a)
-            asked += 1
-            verdict = judge.finish()
-            if verdict.outcome != "absent" and not passes((verdict,)):
-                break
-        return tuple(settle_together(judges)[:asked])
-
-    def _judge_of(self, capability: Capability, items: Sequence[Item], before: Sequence[ItemResult]) -> SequentialJudge:
-        groups = {item.group or item.id for item in items}
-        return SequentialJudge(
-            capability.name,
-            margin=capability.margin,
-            planned_n=len(groups),
-            alpha=self.alpha,
-            chance=capability.task.chance,
-            noise=self.noises.get(capability.name, 0.0),
-            discordance=self.discordance.get(capability.name),
-            binary=capability.task.binary and len(groups) == len(items),
-            largest_group=_largest_group(items),
-            list_size=capability.list_size(before),
-        )
-
-    def _ask(
-        self,
-        base: Engine,
-        engine: Engine,
-        capability: Capability,
-        items: Sequence[Item],
-        judge: SequentialJudge,
-        a: float,
-    ) -> None:
-        """Block after block, until the judge has decided or the items have run out."""
-        sheet = self._base(base, capability.task, items)
-        before = {r.item_id: r for r in sheet.results}
-        told, seen = self.progress(f"a = {a:g}: {capability.name}"), 0
-        for block in _blocks(items):
-            after = self._tuned(engine, capability.task, block, sheet)
-            judge.update([before[item.id] for item in block], after.results)
-            seen += len(block)
-            if told:
-                told(seen, len(items))
-            if judge.decided:
-                break
 
     def _save_certified(self, frozen: Frozen, certificate: Certificate, items: Sequence[Item]) -> Certificate:
         """Where the certified candidate is neither base nor tuned model, save it; judge the domain on the files."""
@@ -208,7 +160,7 @@ class Certifier:
 
     def _comparer(self, base: Engine, tuned: Engine, scores: ScoreStore) -> Comparer:
         return Comparer(base, tuned, base_scores=self.base_scores, scores=scores, alpha=self.alpha,
-                        progress=self.progress)  # fmt: skip
+                        stop_early=self.settings.stop_early, progress=self.progress)  # fmt: skip
 
     def _is_sealed(self, passed: bool) -> bool:
         return self.settings.strict and not passed
@@ -256,34 +208,6 @@ def sealed(certificate: Certificate) -> Certificate:
 
 def _sealed_step(step: PathStep) -> PathStep:
     return PathStep(step.a, step.passed, ())
-
-
-def _largest_group(items: Sequence[Item]) -> int:
-    sizes: dict[str, int] = {}
-    for item in items:
-        sizes[item.group or item.id] = sizes.get(item.group or item.id, 0) + 1
-    return max(sizes.values(), default=1)
-
-
-def block_items(items: int) -> int:
-    """Items between two decisions of a sequential verdict."""
-    return max(items // _BLOCKS, 50)
-
-
-def _blocks(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
-    """The items in their random order, in blocks that keep each group whole."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(item.group or item.id, []).append(item)
-    size = block_items(len(items))
-    block: list[Item] = []
-    for group in groups.values():
-        block += group
-        if len(block) >= size:
-            yield tuple(block)
-            block = []
-    if block:
-        yield tuple(block)
 
 
 def _missing(verdicts: Sequence[Verdict], steps: Sequence[PathStep]) -> Iterator[str]:

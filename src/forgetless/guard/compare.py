@@ -9,13 +9,13 @@ from types import MappingProxyType
 from forgetless.engines import Engine
 from forgetless.examples import pick_examples
 from forgetless.guard.capability import Capability
+from forgetless.guard.in_turn import judge_in_turn
+from forgetless.guard.two_models import Answers, Items, TwoModels
 from forgetless.progress import Progresses, unwatched
-from forgetless.records import Example, Item, ItemResult, Verdict
+from forgetless.records import Example, Item, Verdict
 from forgetless.rundir import ScoreStore, content_hash
-from forgetless.tasks import Task, against, judgements_in, measure
+from forgetless.tasks import Task, judgements_in
 from forgetless.verdicts import judge_all, judge_domain
-
-Items = Mapping[str, tuple[Item, ...]]
 
 
 class Comparer:
@@ -27,6 +27,7 @@ class Comparer:
         base_scores: Where the base's score sheets are kept between runs.
         scores: Where the tuned model's are kept.
         alpha: One-sided level of every verdict.
+        stop_early: Whether a capability is asked no more items than its verdict takes.
         progress: Told how far the measurements have come.
     """
 
@@ -38,13 +39,12 @@ class Comparer:
         base_scores: ScoreStore,
         scores: ScoreStore,
         alpha: float,
+        stop_early: bool = False,
         progress: Progresses = unwatched,
     ) -> None:
-        self.base = base
-        self.tuned = tuned
-        self.base_scores = base_scores
-        self.scores = scores
+        self.models = TwoModels(base, tuned, base_scores, scores)
         self.alpha = alpha
+        self.stop_early = stop_early
         self.progress = progress
 
     def judge(
@@ -55,7 +55,7 @@ class Comparer:
         discordance: Mapping[str, float] = MappingProxyType({}),
         noises: Mapping[str, float] = MappingProxyType({}),
     ) -> tuple[Verdict, ...]:
-        """One verdict for each capability, from all of its items.
+        """One verdict for each capability, from all of its items or from as many as it takes.
 
         Args:
             capabilities: What to judge.
@@ -63,6 +63,9 @@ class Comparer:
             discordance: Mean squared differences on the dev part, where known.
             noises: How far the base may differ from itself, where measured (rule 6).
         """
+        if self.stop_early:
+            return judge_in_turn(self.models, capabilities, items, alpha=self.alpha, discordance=discordance,
+                                 noises=noises, progress=self.progress, title="both models")  # fmt: skip
         results = {c.name: self._both(c.task, items[c.name]) for c in capabilities}
         sizes = {c.name: c.list_size(results[c.name][0]) for c in capabilities}
         verdicts = judge_all(
@@ -82,15 +85,16 @@ class Comparer:
         return replace(judge_domain(before, after, alpha=self.alpha), judgements=judgements_in(after))
 
     def examples(self, tasks: Mapping[str, Task], items: Items) -> list[Example]:
-        """Answers before and after, from scores that are kept already, for every task whose answers are text."""
-        found = (pick_examples(name, items[name], *self._both(task, items[name])) for name, task in tasks.items())
+        """Answers before and after of what was asked, for every task whose answers are text; nothing is asked."""
+        found = (pick_examples(name, items[name], *self.models.asked(t, items[name])) for name, t in tasks.items())
         return [example for of_task in found for example in of_task]
 
-    def _both(self, task: Task, items: Sequence[Item]) -> tuple[tuple[ItemResult, ...], tuple[ItemResult, ...]]:
-        told, told_after = (self.progress(f"{which} model: {task.name}") for which in ("base", "tuned"))
-        before = measure(self.base, task, items, store=self.base_scores, progress=told)
-        after = measure(self.tuned, against(task, before), items, store=self.scores, progress=told_after)
-        return before.results, after.results
+    def _both(self, task: Task, items: Sequence[Item]) -> Answers:
+        return self.models.ask(
+            task,
+            items,
+            progress=(self.progress(f"base model: {task.name}"), self.progress(f"tuned model: {task.name}")),
+        )
 
 
 def draw_test_items(

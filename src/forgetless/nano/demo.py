@@ -26,8 +26,8 @@ LEARNING_RATE: Final = 1.5e-3
 HELD_LEARNING_RATE: Final = 1.5e-3
 HELD_KL_WEIGHT: Final = 8.0
 HELD_DOMAIN_SHARE: Final = 1 / 3
-DOMAIN_ROWS: Final = 1000
-PROMPTS: Final = 5000
+DOMAIN_ROWS: Final = 1200
+PROMPTS: Final = 6000
 _ABILITY_WEIGHT: Final = 3
 _ARITHMETIC_WEIGHT: Final = 9
 """How much likelier a replay prompt is of a covered ability, and of the one with by far the most different questions,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forgetless.guard import block_items, first_items, in_other_batches
+from forgetless.guard import first_items, in_other_batches
 from forgetless.planning.answering import passes_for
 from forgetless.planning.measured import Measured, batch_shape
 from forgetless.planning.nouns import Cadence, Cost
@@ -18,7 +18,7 @@ from forgetless.recipe import Recipe
 from forgetless.records import Part
 from forgetless.stages import Ground, shared_scores
 from forgetless.synthesis import ReplayState
-from forgetless.tasks import BLOCK_ITEMS, Task, is_measured
+from forgetless.tasks import BLOCK_ITEMS, Task, block_items, is_measured
 from forgetless.training import checkpoint_bytes
 
 DOMAIN = "domain"
@@ -52,6 +52,11 @@ class Prices:
         if key not in self._asked:
             self._asked[key] = self._ask(*key)
         return self._asked[key]
+
+    def certifying(self, name: str, *, in_turn: bool) -> tuple[float, int]:
+        """One model on all test items of a task; `in_turn` in the blocks of a verdict, but for the domain."""
+        size = self.items(name, "test", self.recipe.evaluation.test_items)
+        return self.asking(name, size, block_items(size) if in_turn and name != DOMAIN else BLOCK_ITEMS)
 
     def look(self, dev_items: int) -> tuple[float, int]:
         """One look: the tuned model on every task, and the base beside it on fresh items."""
@@ -132,12 +137,14 @@ def _looks(prices: Prices, cadence: Cadence) -> Cost:
 def _base(prices: Prices, part: Part, limit: int | None) -> Cost:
     """The base on fixed items, once for all runs; on the fresh ones of the certificate (those of looks count there)."""
     seconds, written, known = 0.0, 0, []
+    in_turn = part == "test" and prices.recipe.evaluation.stop_early
     for name, task in prices.tasks.items():
         if task.fresh and part == "dev":
             continue
         known.append(_kept(prices, task, part, limit))
         if not known[-1]:
-            cost = prices.asking(name, prices.items(name, part, limit))
+            items = prices.items(name, part, limit)
+            cost = prices.certifying(name, in_turn=True) if in_turn else prices.asking(name, items)
             seconds, written = seconds + cost[0], written + cost[1]
     return Cost("base_dev" if part == "dev" else "base_test", seconds, written, kept=bool(known) and all(known))
 
@@ -153,13 +160,11 @@ def _kept(prices: Prices, task: Task, part: Part, limit: int | None) -> bool:
 def _certificate(prices: Prices, cadence: Cadence) -> Cost:
     """The tuned model on all test items, every position of the path on them and on the domain's dev items."""
     evaluation = prices.recipe.evaluation
-    sizes = {name: prices.items(name, "test", evaluation.test_items) for name in prices.tasks}
-    lines = [prices.asking(name, size) for name, size in sizes.items()]
+    lines = [prices.certifying(name, in_turn=evaluation.stop_early) for name in prices.tasks]
     inside = [a for a in evaluation.path if a < 1.0]
-    walked = [prices.asking(name, size, block_items(size)) for name, size in sizes.items() if name != DOMAIN]
-    lines += walked * len(inside)
+    lines += [prices.certifying(name, in_turn=True) for name in prices.tasks if name != DOMAIN] * len(inside)
     dev = prices.asking(DOMAIN, prices.items(DOMAIN, "dev", cadence.dev_items))
     lines += [dev] * len(evaluation.path)
     if inside:
-        lines.append(prices.asking(DOMAIN, sizes[DOMAIN]))
+        lines.append(prices.certifying(DOMAIN, in_turn=False))
     return Cost("certificate", sum(seconds for seconds, _ in lines), sum(written for _, written in lines))

@@ -164,6 +164,11 @@ def notes_of(
     assumed += [f"a mean squared change of {ASSUMED_SPREAD:g} in other scores"] * (ASSUMED_SPREAD in kinds)
     yield f"assumed, for nobody has measured it yet: {' and '.join(assumed)} (a wrong guess costs items, not validity)"
     yield "an upper bound for the certificate: verdicts that are clear early and a walk that stops early cost less"
+    if recipe.evaluation.stop_early:
+        yield (
+            "`stop_early`: the base's test part is an upper bound too, and what the items can show is told of all of "
+            "them judged at once; judged in turn they show a little less"
+        )
     lists = [f"`{c.capability}`" for c in capabilities if c.target == "list"]
     if lists:
         yield f"judged on this list of items, and saying nothing of others: {', '.join(lists)}"

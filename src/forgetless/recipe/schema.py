@@ -59,7 +59,8 @@ class EvaluationSettings(Settings):
     The guard looks every `every_steps` optimiser steps at up to `dev_items` items of the dev part of each task. What
     is not given of the two, the plan chooses, so that the looks take at most `budget_percent` of the training time.
     `path` lists the positions between base and tuned model that the certificate tests outward. `strict` lets look r at
-    the same test items spend α / (r(r + 1)) and tell nothing of what failed.
+    the same test items spend α / (r(r + 1)) and tell nothing of what failed. With `stop_early` verdicts on finished
+    models ask no more test items than they take.
     """
 
     alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
@@ -72,6 +73,7 @@ class EvaluationSettings(Settings):
     batch_tokens: Annotated[Whole, Field(ge=64)] = 8192
     path: list[Annotated[Real, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
     strict: bool = False
+    stop_early: bool = False
 
     @model_validator(mode="after")
     def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:

@@ -43,12 +43,13 @@ def junit_xml(verdicts: Sequence[Verdict]) -> str:
 
 def _figures(verdict: Verdict) -> str:
     lower, upper = verdict.interval or (None, None)
+    early = verdict.planned_n is not None
     told = [
         f"base {numbers.percent(verdict.base_score)}",
         f"tuned {numbers.percent(verdict.tuned_score)}",
         f"change {numbers.points(verdict.estimate)} points {numbers.bounds(lower, upper)}",
         f"margin {numbers.margin(verdict.margin)}",
-        f"{verdict.n} items",
+        f"stopped early: {verdict.n} of {verdict.planned_n} items" if early else f"{verdict.n} items",
         f"{verdict.losses} lost",
         f"{verdict.gains} won",
         f"alpha {verdict.alpha:g}",

@@ -39,6 +39,7 @@ class AbilityRow:
     covered: bool | None = None
     plot: IntervalPlot | None = None
     judged: Phrase | None = None
+    stopped_early: Phrase | None = None
 
     @property
     def icon(self) -> str:
@@ -128,6 +129,7 @@ def verdict_row(verdict: Verdict, *, scale: Scale, covered: bool | None = None) 
         covered=covered,
         plot=interval_plot(verdict, scale),
         judged=wording.judged(verdict),
+        stopped_early=wording.stopped_early(verdict),
     )
 
 

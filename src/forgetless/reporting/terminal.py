@@ -112,9 +112,10 @@ def verdict_table(
         cell = None if covered is None else _covered(covered.get(verdict.capability), language)
         _add(table, verdict, verdict.capability, cell, language)
     unclear = [(v, wording.why(v)) for v in verdicts if v.outcome == "undecided"]
+    early = [(v, said) for v in verdicts if (said := wording.stopped_early(v)) is not None]
     judged = [(v, said) for v in (*([domain] if domain else []), *verdicts) if (said := wording.judged(v)) is not None]
-    if unclear or judged:
-        lines = (f"{v.capability}: {say(said, language)}" for v, said in (*unclear, *judged))
+    if unclear or early or judged:
+        lines = (f"{v.capability}: {say(said, language)}" for v, said in (*unclear, *early, *judged))
         table.caption = Text("\n".join(lines))
         table.caption_justify = "left"
     return table

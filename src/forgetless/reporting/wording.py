@@ -88,6 +88,13 @@ def judged(verdict: Verdict) -> Phrase | None:
     return phrase("verdicts.judged", share=share, asked=asked, unreadable=unreadable)
 
 
+def stopped_early(verdict: Verdict) -> Phrase | None:
+    """On how many of its items a verdict stands; `None` where it had them all."""
+    if verdict.planned_n is None:
+        return None
+    return phrase("verdicts.stopped_early", n=numbers.count(verdict.n), planned=numbers.count(verdict.planned_n))
+
+
 def label(text: str) -> Said:
     """The label of a shipped model, as a phrase where it is one of the two that a run gives."""
     known = {"certified": "state.certified", "not certified": "state.not_certified"}

@@ -2,7 +2,7 @@
 
 from forgetless.tasks.build import build_task
 from forgetless.tasks.held_out import HeldOutSplit, held_out_split
-from forgetless.tasks.measuring import BLOCK_ITEMS, is_measured, measure
+from forgetless.tasks.measuring import BLOCK_ITEMS, block_items, blocks, is_measured, kept_sheet, measure
 from forgetless.tasks.pool import ItemPool
 from forgetless.tasks.preference import judgements_in
 from forgetless.tasks.procedural import GENERATORS
@@ -28,12 +28,15 @@ __all__ = [
     "Task",
     "Template",
     "against",
+    "block_items",
+    "blocks",
     "build_task",
     "cost_of",
     "held_out_split",
     "induce_template",
     "is_measured",
     "judgements_in",
+    "kept_sheet",
     "measure",
     "names_in",
     "planned_items",

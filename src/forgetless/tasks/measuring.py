@@ -3,12 +3,15 @@
 Sheets are addressed by content (the model's weights, the engine's settings, the task, the items), so the base model is
 measured once for all runs, and a measurement that was killed goes on where it stood. Every item keeps its own result;
 means are computed from them, never the other way round.
+
+A list may be asked whole, or in its `blocks`, one after the other and as many as a verdict takes. Either finds what the
+other has left: a block its part of the whole list, and the whole list the blocks that were asked.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from forgetless.progress import Progress
@@ -22,9 +25,38 @@ if TYPE_CHECKING:
 BLOCK_ITEMS = 512
 """Items measured between two writes to the store; a kill loses no more than that."""
 
+_BLOCKS = 12
+
+
+def block_items(items: int) -> int:
+    """Items of a list between two decisions of a verdict that asks no more of them than it takes."""
+    return max(items // _BLOCKS, 50)
+
+
+def blocks(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    """The items in their random order, in blocks of about `block_items` that keep each group whole."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.group or item.id, []).append(item)
+    size = block_items(len(items))
+    block: list[Item] = []
+    for group in groups.values():
+        block += group
+        if len(block) >= size:
+            yield tuple(block)
+            block = []
+    if block:
+        yield tuple(block)
+
 
 def measure(
-    engine: Engine, task: Task, items: Sequence[Item], *, store: ScoreStore, progress: Progress | None = None
+    engine: Engine,
+    task: Task,
+    items: Sequence[Item],
+    *,
+    store: ScoreStore,
+    within: Sequence[Item] = (),
+    progress: Progress | None = None,
 ) -> ScoreSheet:
     """Score a model on items, or find the scores where they were kept.
 
@@ -33,28 +65,60 @@ def measure(
         task: Scores the answers.
         items: Any items of the task, each once.
         store: Where sheets are kept.
+        within: The list that these items are a block of, which may have been measured as a whole.
         progress: Called with the items done and the items in all.
 
     Returns:
         One result for each item, in the order of `items`. A missing score is `None`.
     """
-    known = store.get(_key(engine, task, items))
+    known = kept_sheet(engine, task, items, store=store, within=within)
     if known is not None:
-        return dataclasses.replace(known, task=task.name)
-    if len(items) <= BLOCK_ITEMS:
+        return known
+    found = _in_blocks(engine, task, items, store)
+    rest = [item for item in items if item.id not in found]
+    if not found and len(items) <= BLOCK_ITEMS:
         of_items = _of_items(progress, 0, len(items), len(items))
         return _measured(engine, task, items, _score(engine, task, items, of_items), store)
-    results: list[ItemResult] = []
-    for start in range(0, len(items), BLOCK_ITEMS):
-        block = items[start : start + BLOCK_ITEMS]
-        of_items = _of_items(progress, start, len(block), len(items))
-        results += measure(engine, task, block, store=store, progress=of_items).results
-    return _measured(engine, task, items, results, store)
+    for start in range(0, len(rest), BLOCK_ITEMS):
+        block = rest[start : start + BLOCK_ITEMS]
+        of_items = _of_items(progress, len(items) - len(rest) + start, len(block), len(items))
+        found |= _by_item(measure(engine, task, block, store=store, progress=of_items))
+    return _measured(engine, task, items, [found[item.id] for item in items], store)
+
+
+def kept_sheet(
+    engine: Engine, task: Task, items: Sequence[Item], *, store: ScoreStore, within: Sequence[Item] = ()
+) -> ScoreSheet | None:
+    """The sheet of these items where it was kept, by itself or in that of the list `within`; nothing is asked."""
+    key = _key(engine, task, items)
+    sheet = store.get(key)
+    if sheet is not None:
+        return dataclasses.replace(sheet, task=task.name)
+    whole = store.get(_key(engine, task, within)) if within else None
+    if whole is None:
+        return None
+    found = _by_item(whole)
+    return ScoreSheet(key, task.name, engine.model_hash, tuple(found[item.id] for item in items))
 
 
 def is_measured(engine: Engine, task: Task, items: Sequence[Item], *, store: ScoreStore) -> bool:
     """Whether `measure` would find the scores where they were kept."""
-    return store.get(_key(engine, task, items)) is not None
+    return kept_sheet(engine, task, items, store=store) is not None
+
+
+def _in_blocks(engine: Engine, task: Task, items: Sequence[Item], store: ScoreStore) -> dict[str, ItemResult]:
+    """Results of the first blocks, as many as were asked."""
+    found: dict[str, ItemResult] = {}
+    for block in blocks(items):
+        sheet = store.get(_key(engine, task, block))
+        if sheet is None:
+            break
+        found |= _by_item(sheet)
+    return found
+
+
+def _by_item(sheet: ScoreSheet) -> dict[str, ItemResult]:
+    return {result.item_id: result for result in sheet.results}
 
 
 def _key(engine: Engine, task: Task, items: Sequence[Item]) -> str:

@@ -10,7 +10,7 @@ from forgetless.verdicts.binary import floor_items
 from forgetless.verdicts.domain import PairedComparison, compare_paired, judge_domain, measure_noise
 from forgetless.verdicts.judge import judge, judge_all
 from forgetless.verdicts.multiplicity import alpha_of_look, holm, holm_adjusted
-from forgetless.verdicts.paired import PairedDifferences, pair, subject_estimates
+from forgetless.verdicts.paired import PairedDifferences, group_id, pair, subject_estimates
 from forgetless.verdicts.path import POSITIONS, certified_position, passes, walk_outward
 from forgetless.verdicts.planning import (
     ASSUMED_DISCORDANCE,
@@ -48,6 +48,7 @@ __all__ = [
     "compare_paired",
     "detectable_drop",
     "floor_items",
+    "group_id",
     "holm",
     "holm_adjusted",
     "items_to_certify",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ BETTING_SHARE = 0.2
 
 @dataclass(slots=True)
 class _Tests:
-    """The four hypotheses that are bet against, item by item, each at level `alpha` but the last."""
+    """The four hypotheses that are bet against, item by item, at level `alpha` but for the last two."""
 
     alpha: float
     kept: BettingTest
@@ -37,14 +37,14 @@ class _Tests:
     beyond: BettingTest
     """"It is at least −margin"; rejecting it shows a drop beyond the margin."""
     drop: BettingTest
-    """"It is at least −noise"; rejecting it shows a drop."""
+    """"It is at least −noise"; rejecting it, at `alpha` over the capabilities settled together, shows a drop."""
     present: BettingTest
     """"The base scores at most chance + margin"; rejecting it shows that there is something to keep (rule 12b)."""
     stopped: bool = False
 
     @classmethod
-    def on(cls, terms: Terms, alpha: float) -> _Tests:
-        def test(mu0: float) -> BettingTest:
+    def on(cls, terms: Terms, alpha: float, jointly: int) -> _Tests:
+        def test(mu0: float, alpha: float = alpha) -> BettingTest:
             return BettingTest(
                 mu0, alpha=alpha, margin=terms.margin, discordance=terms.discordance, list_size=terms.list_size
             )
@@ -53,15 +53,17 @@ class _Tests:
         present = BettingTest(
             2 * (terms.chance + terms.margin) - 1, alpha=terms.alpha, margin=terms.margin, list_size=terms.list_size
         )
-        return cls(alpha, kept=test(-terms.margin), beyond=test(terms.margin), drop=test(terms.noise), present=present)
+        drop = test(terms.noise, alpha / jointly)
+        return cls(alpha, kept=test(-terms.margin), beyond=test(terms.margin), drop=drop, present=present)
 
     def stop_within(self, block: PairedDifferences, *, seen: int, floor: int) -> int | None:
         """How many units of the block to take when these tests stop within it, else `None`."""
         kept = _ever(self.kept, self.kept.path(block.for_kept, block.weights))
         present = _ever(self.present, self.present.path(2 * block.base - 1, block.weights))
         beyond = _ever(self.beyond, self.beyond.path(-block.for_dropped, block.weights))
+        shown = _ever(self.drop, self.drop.path(-block.for_dropped, block.weights))
         n = seen + np.arange(1, block.n + 1)
-        stops = np.flatnonzero((kept & present & (n >= floor)) | (beyond & (n >= 2)))
+        stops = np.flatnonzero((kept & present & (n >= floor)) | (beyond & shown & (n >= 2)))
         return int(stops[0]) + 1 if len(stops) else None
 
     def bet(self, block: PairedDifferences) -> None:
@@ -76,7 +78,8 @@ class SequentialJudge:
     """Rule 3. Judges one capability while its items come in, and stops on kept, on U < −m, or when they run out.
 
     A measurable drop within the margin (U < 0) never stops it: stopping there would decide small drops by a coin toss.
-    Items of a block that come after the stop are not counted. Once stopped the verdict is latched.
+    Items of a block that come after the stop are not counted. Once stopped the verdict is latched, and says how many
+    items were planned.
 
     Rule 8. With `binary` scores the bets run at α/5, and at the planned end one look at Tango's bound with its gate
     takes the other 0.8 α. Otherwise the bets have all of α.
@@ -94,6 +97,8 @@ class SequentialJudge:
         largest_group: Size of the task's largest group. Groups must come whole, within one block.
         list_size: Rule 11. Items of the list that alone the claim is about, those that the base has a score for. Items
             must then come in random order; in groups, which do not, nothing is decided before the whole list is asked.
+        jointly: How many capabilities `settle_together` will settle. A drop beyond the margin stops the sampling once
+            it is shown among so many, for Holm's step-down would leave it undecided before.
 
     Raises:
         TaskError: Terms that cannot be judged, or from `update` results that break the arguments above.
@@ -112,6 +117,7 @@ class SequentialJudge:
         binary: bool | None = None,
         largest_group: int = 1,
         list_size: int | None = None,
+        jointly: int = 1,
     ) -> None:
         self.terms = Terms(capability, margin, alpha, chance, noise, discordance, list_size)
         self.planned_n = planned_n
@@ -120,6 +126,8 @@ class SequentialJudge:
         self._must_be_binary = self.binary is True
         self.decided = False
         self._largest_group = largest_group
+        self._jointly = jointly
+        self._stopped_early = False
         self._tests: _Tests | None = None
         self._asked: set[str] = set()
         self._verdict: Verdict | None = None
@@ -155,10 +163,14 @@ class SequentialJudge:
             evidence = self.evidence
             if self.decided:
                 drop_shown = evidence is not None and evidence.drop_p <= self.terms.alpha
-                self._verdict = settle(self.paired, evidence, self.terms, drop_shown=drop_shown)
+                self._verdict = self.with_plan(settle(self.paired, evidence, self.terms, drop_shown=drop_shown))
             else:
                 self._verdict = unsettled(self.paired, evidence, self.terms, self._progress())
         return self._verdict
+
+    def with_plan(self, verdict: Verdict) -> Verdict:
+        """A verdict on these items that says how many there might have been, where not all of them were needed."""
+        return replace(verdict, planned_n=self.planned_n) if self._stopped_early else verdict
 
     def _take(self, base_results: Sequence[ItemResult], tuned_results: Sequence[ItemResult]) -> None:
         block = pair(base_results, tuned_results, largest_group=self._largest_group)
@@ -173,11 +185,13 @@ class SequentialJudge:
         tests.stopped = stop is not None
         self.paired = self.paired.joined(taken)
         self._asked |= asked
-        self.decided = tests.stopped or len(self._asked) >= self.planned_n
+        ran_out = len(self._asked) >= self.planned_n
+        self._stopped_early = tests.stopped and (taken.n < block.n or not ran_out)
+        self.decided = tests.stopped or ran_out
         self._verdict = None
 
     def _first_tests(self) -> _Tests:
-        return _Tests.on(self.terms, self.terms.alpha * (BETTING_SHARE if self.binary else 1.0))
+        return _Tests.on(self.terms, self.terms.alpha * (BETTING_SHARE if self.binary else 1.0), self._jointly)
 
     def _from_bets(self, tests: _Tests) -> Evidence:
         if self.terms.list_size is not None and self.paired.items >= self.terms.list_size:
@@ -188,7 +202,7 @@ class SequentialJudge:
         # rejected mean.
         if tests.kept.rejected:
             lower = max(lower, math.nextafter(-self.terms.margin, 1.0))
-        if tests.drop.rejected:
+        if tests.drop.p_value <= tests.alpha:
             upper = min(upper, math.nextafter(-self.terms.noise, -1.0))
         if tests.beyond.rejected:
             upper = min(upper, math.nextafter(-self.terms.margin, -1.0))
@@ -249,9 +263,10 @@ def settle_together(judges: Sequence[SequentialJudge]) -> list[Verdict]:
     """
     for judge in judges:
         judge.finish()
-    return settle_all(
+    verdicts = settle_all(
         [judge.paired for judge in judges], [judge.evidence for judge in judges], [judge.terms for judge in judges]
     )
+    return [judge.with_plan(verdict) for judge, verdict in zip(judges, verdicts, strict=True)]
 
 
 def _ever(test: BettingTest, path: NDArray[np.float64]) -> NDArray[np.bool_]:

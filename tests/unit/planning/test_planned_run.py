@@ -296,6 +296,16 @@ def test_a_strict_look_is_planned_with_what_it_may_spend(world: World, tmp_path:
         assert less.certifiable_margin > more.certifiable_margin
 
 
+def test_stopping_early_is_planned_as_an_upper_bound_of_all_items(world: World, tmp_path: Path) -> None:
+    early, whole = planned(world, tmp_path, stop_early=True), planned(world, tmp_path)
+    assert any("`stop_early`: the base's test part is an upper bound too" in note for note in early.notes)
+    assert not any("stop_early" in note for note in whole.notes)
+    for work in ("certificate", "base_test"):
+        one, other = (next(cost for cost in plan.bill if cost.work == work) for plan in (early, whole))
+        assert one.generated_tokens == other.generated_tokens
+        assert one.seconds >= other.seconds
+
+
 def test_the_base_is_measured_against_itself_and_the_bill_says_so(world: World) -> None:
     (noise,) = [cost for cost in world.plan.bill if cost.work == "noise"]
     assert not noise.kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from forgetless.records import Verdict
@@ -19,6 +20,12 @@ def test_a_drop_tells_its_figures_in_the_message_and_in_the_text() -> None:
     assert failure.get("message") == f"dropped: {LOST.reason} ({FIGURES})"
     assert failure.text == f"dropped: {LOST.reason}\n{FIGURES}"
     assert [told.text for told in suites.iter("system-out")][1] == FIGURES
+
+
+def test_a_verdict_that_stopped_early_says_on_how_many_items() -> None:
+    suites = ElementTree.fromstring(junit_xml([replace(LOST, planned_n=4000)]))
+    (told,) = suites.iter("system-out")
+    assert "stopped early: 300 of 4000 items" in str(told.text)
 
 
 def test_the_file_declares_the_encoding_that_it_has() -> None:

@@ -147,6 +147,8 @@ def test_diagnosis_stands_beside_the_verdict(gentle):
     told = replace(
         first,
         noise=0.004,
+        n=180,
+        planned_n=2000,
         losses_beyond_guessing=3.5,
         gains_beyond_guessing=0.0,
         subjects=(SubjectEstimate("law", 40, 0.5, 0.4, 5, 1), SubjectEstimate(INJECTION, 60, 0.5, 0.5, 0, 0)),
@@ -155,7 +157,14 @@ def test_diagnosis_stands_beside_the_verdict(gentle):
         render_report(replace(gentle, certificate=replace(gentle.certificate, verdicts=(told, *others), strict=True)))
     )
     assert not page.wrong
-    for said in ("beyond guessing: 3.5 lost, 0 won", "at most 0.4 points", "2 subjects", "law: 50.0%", INJECTION):
+    for said in (
+        "stopped early: 180 of 2,000 items",
+        "beyond guessing: 3.5 lost, 0 won",
+        "at most 0.4 points",
+        "2 subjects",
+        "law: 50.0%",
+        INJECTION,
+    ):
         assert said in page.text, said
     assert "strict" in page.text
 

@@ -74,6 +74,13 @@ def test_a_judge_that_contradicts_itself_is_told_below_the_table():
     assert "judge" not in printed(verdict_table([verdict("facts", 0.0)], None))
 
 
+def test_a_verdict_that_stopped_early_says_so_below_the_table():
+    early = replace(verdict("facts", 0.0), n=180, planned_n=2000)
+    assert "facts: stopped early: 180 of 2,000 items" in printed(verdict_table([early], None))
+    assert "facts: 提前停止：2,000 题中用了 180 题" in printed(verdict_table([early], None, language="zh"))
+    assert "stopped early" not in printed(verdict_table([verdict("facts", 0.0)], None))
+
+
 def test_names_are_not_markup():
     text = printed(
         verdict_table([replace(verdict("facts", 0.0), capability="[red]x[/red]")], None, {"[red]x[/red]": True})

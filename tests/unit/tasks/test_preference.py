@@ -182,6 +182,33 @@ def test_a_verdict_says_how_far_the_judge_agreed_with_itself(task: Any, scripted
     assert from_json(type(found), to_json(found)) == found
 
 
+def test_a_judge_is_asked_no_more_than_the_verdict_takes(task: Any, scripted: Any, tmp_path: Path) -> None:
+    with judging(longer) as site:
+        taste = task(site, [f"Ask {n}" for n in range(300)], revision="r1")
+        items = taste.items("test")
+
+        def compared() -> tuple[Any, Any, Comparer]:
+            base, tuned = scripted(lambda _: "long"), scripted(lambda _: "l", model_hash="t")
+            store = ScoreStore(tmp_path / "scores")
+            comparer = Comparer(base, tuned, alpha=0.05, base_scores=store, scores=store, stop_early=True)
+            return base, tuned, comparer
+
+        base, tuned, comparer = compared()
+        (found,) = comparer.judge([Capability("taste", taste, 0.1)], {"taste": items})
+        assert (found.outcome, found.planned_n) == ("dropped", len(items))
+        assert found.judgements == Judgements(found.n, 0, 0)
+        assert len(base.generated) == len(tuned.generated) == 50
+        assert len(judged(site)) == 2 * 50
+        measure(base, taste, items, store=ScoreStore(tmp_path / "scores"))
+        assert len(base.generated) == len(items)
+        base, tuned, comparer = compared()
+        (again,) = comparer.judge([Capability("taste", taste, 0.1)], {"taste": items})
+        examples = comparer.examples({"taste": taste}, {"taste": items})
+        assert (base.generated, tuned.generated, len(judged(site))) == ([], [], 2 * 50)
+    assert again == found
+    assert [(e.before, e.after_score) for e in examples] == [("long", 0.0)] * 3
+
+
 def test_it_tells_how_far_it_is(task: Any, scripted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forgetless.tasks.judge._ASKED_AT_ONCE", 4)
     told: list[tuple[int, int]] = []

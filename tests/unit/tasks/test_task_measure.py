@@ -11,7 +11,7 @@ import pytest
 
 from forgetless.records import Item, Message
 from forgetless.rundir import ScoreStore
-from forgetless.tasks import FixedTask, ItemPool, measure
+from forgetless.tasks import FixedTask, ItemPool, block_items, blocks, kept_sheet, measure
 from forgetless.tasks.answer_probability import ProbabilityScorer
 from forgetless.tasks.generation import GenerationScorer
 
@@ -86,6 +86,40 @@ def test_a_killed_measurement_goes_on_after_the_last_block(
     assert seen == [(8, 10), (10, 10)]
     assert [r.item_id for r in sheet.results] == [item.id for item in ITEMS]
     assert measure(engine, TASK, ITEMS, store=store) == sheet
+
+
+def test_blocks_are_in_order_and_keep_groups_whole() -> None:
+    items = [replace(ITEMS[0], id=f"{n}", group=f"g{n % 70}") for n in range(140)]
+    found = list(blocks(items))
+    assert [len(block) for block in found] == [50, 50, 40]
+    groups = [{item.group for item in block} for block in found]
+    assert sum(map(len, groups)) == 70
+    assert sorted(item.id for block in found for item in block) == sorted(item.id for item in items)
+    assert [len(block) for block in blocks(ITEMS)] == [len(ITEMS)]
+    assert list(blocks(())) == []
+    assert (block_items(10), block_items(6000)) == (50, 500)
+
+
+def test_a_block_and_its_list_find_each_other(
+    scripted: Any, store: ScoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forgetless.tasks.measuring.block_items", lambda n: 4)
+    monkeypatch.setattr("forgetless.tasks.measuring.BLOCK_ITEMS", 4)
+    seen: list[tuple[int, int]] = []
+    first, second, third = blocks(ITEMS)
+    one, other = scripted(answer=lambda prompt: "0"), scripted(answer=lambda prompt: "0", model_hash="other")
+    measure(one, TASK, first, store=store, within=ITEMS)
+    assert kept_sheet(one, TASK, second, store=store, within=ITEMS) is None
+    whole = measure(one, TASK, ITEMS, store=store, progress=lambda done, total: seen.append((done, total)))
+    assert one.generated == [str(n) for n in range(10)], "each once"
+    assert seen == [(8, 10), (10, 10)]
+    assert [r.item_id for r in whole.results] == [item.id for item in ITEMS]
+    asked = measure(other, TASK, ITEMS, store=store)
+    block = measure(other, TASK, third, store=store, within=ITEMS)
+    assert len(other.generated) == 10
+    assert block.results == asked.results[8:]
+    assert block.key != asked.key
+    assert block == kept_sheet(other, TASK, third, store=store, within=ITEMS)
 
 
 def test_missing_scores_stay_missing_in_the_store(scripted: Any, store: ScoreStore) -> None:

@@ -201,3 +201,25 @@ def test_several_judges_are_settled_with_holm():
     verdicts = settle_together([weak, *others])
     assert verdicts[0].outcome == "undecided"
     assert "among 10 capabilities" in verdicts[0].reason
+
+
+def test_a_drop_is_asked_about_until_it_is_shown_among_all_that_are_settled_together():
+    base, tuned = [1.0] * 2000, [0.0 if i % 10 == 0 else 1.0 for i in range(2000)]
+
+    def settled(jointly):
+        judges = [
+            SequentialJudge(f"c{i}", margin=0.02, planned_n=2000, binary=True, jointly=jointly) for i in range(30)
+        ]
+        for i, one in enumerate(judges):
+            feed(one, base, base if i else tuned)
+        return settle_together(judges)[0]
+
+    alone, among = settled(1), settled(30)
+    assert (alone.outcome, among.outcome) == ("undecided", "dropped")
+    assert alone.n < among.n < 500
+    assert alone.planned_n == among.planned_n == 2000
+
+
+def test_a_verdict_that_took_all_items_names_no_plan():
+    undecided = feed(SequentialJudge("math", margin=0.02, planned_n=100), [1.0] * 100, [1.0] * 100)
+    assert (undecided.n, undecided.planned_n) == (100, None)
