@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from forgetless import nano
 from forgetless.engines import TransformersEngine
 from forgetless.nano import MODEL_PATH
-from forgetless.recipe import ReplaySettings
+from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.records import Row
 from forgetless.sources import prompt_key
 from forgetless.synthesis import ReplayRows, self_replay
+from forgetless.synthesis.holes import find_holes
 from forgetless.tokens import ChatFormat
 
 
@@ -52,3 +55,18 @@ def test_a_model_replays_itself(engine: TransformersEngine, tmp_path: Path) -> N
     without = run(engine, tmp_path / "a", exclude=(forbidden,))
     assert without.excluded >= 1
     assert forbidden not in {prompt_key(row.messages) for row in without.rows}
+
+
+def test_a_model_fills_the_holes_that_given_prompts_leave(engine: TransformersEngine, tmp_path: Path) -> None:
+    given = [row.messages[0].content for row in nano.dialogues(["arithmetic", "weekday"], n=80, seed=0)]
+    (tmp_path / "given.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in given), "utf-8")
+    prompts = ["self", FileSettings(files=["given.jsonl"])]
+    settings = ReplaySettings(share=0.2, rows=100, prompts=prompts, max_new_tokens=4, max_prompt_tokens=48)
+    items = {name: nano.ability_items(name, n=120, seed=1) for name in ("arithmetic", "reversing", "pattern")}
+    kinds = {name: [item.messages[0].content for item in asked] for name, asked in items.items()}
+    chat = ChatFormat(AutoTokenizer.from_pretrained(MODEL_PATH))
+    found = self_replay(engine, settings, format=chat, folder=tmp_path, seed=0, exclude=(), cache=tmp_path, kinds=kinds)
+    assert {hole.capability for hole in found.holes} <= {"reversing", "pattern"}
+    assert {hole.prompts for hole in found.holes} <= {5, 10}
+    assert found.holes
+    assert find_holes(kinds, [prompt for prompt, _ in texts(found.rows)]) == {}
