@@ -33,8 +33,9 @@ from forgetless.nano.demo import UNCOVERED
 from forgetless.nano.world import LANDS
 from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
+from forgetless.replaying import replay_rows
 from forgetless.rundir import open_run
-from forgetless.stages import Ground, lay_ground, replay_rows
+from forgetless.stages import Ground, lay_ground
 from forgetless.training import checkpoint_model
 
 Pairs = list[tuple[str, str]]

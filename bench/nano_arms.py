@@ -22,14 +22,13 @@ from forgetless.models import LoadedModel, load_model
 from forgetless.progress import unwatched
 from forgetless.recipe import ModelSettings, ProceduralTask, Recipe
 from forgetless.records import ItemResult, Row
+from forgetless.replaying import replay_parts, replay_rows
 from forgetless.rundir import RunFolder, atomic_write, cache_folder, open_run
 from forgetless.stages import (
     Ground,
     lay_ground,
     load_sources,
     multipliers_of,
-    replay_parts,
-    replay_rows,
     shared_scores,
     train_under_guard,
 )

@@ -18,20 +18,18 @@ from forgetless.planning import follow_plan, looks_in
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare
+from forgetless.replaying import covered_by_replay, replay_parts, replay_rows
 from forgetless.reporting import write_report
 from forgetless.rundir import RunFolder, content_hash, open_run
 from forgetless.stages import (
     Ground,
     OnEvent,
-    covered_by_replay,
     keep_manifest,
     keep_recipe,
     keep_rejects,
     lay_ground,
     multipliers_of,
     noises_of_base,
-    replay_parts,
-    replay_rows,
     shared_scores,
     ship,
     tell_mixture,

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from forgetless.engines import EndpointEngine, Engine, RecordedEndpoint, TransformersEngine, check_agreement
+from forgetless.engines import TransformersEngine
 from forgetless.errors import RunFolderError
 from forgetless.guard import Exam, Guard, Multipliers, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
-from forgetless.records import Certificate, Message, MixtureShare, Row, StreamKind
+from forgetless.records import Certificate, MixtureShare, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, atomic_write, cache_folder, content_hash, disk_errors, manifest
 from forgetless.sources import LoadedSource, Quotes, Reject, Rows, load_source, reject_line, remove_items
-from forgetless.synthesis import divide_by_kind, measure_coverage, self_replay
-from forgetless.tokens import ChatFormat, TokenReject
+from forgetless.tokens import TokenReject
 from forgetless.training import Blend, fit, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -117,11 +114,6 @@ def rows_to_train_on(sources: Sequence[LoadedSource], exam: Exam, seed: int) -> 
     return rows, asked
 
 
-def without_quotes(replayed: Sequence[Row], exam: Exam, seed: int) -> tuple[Rows, int]:
-    """Replay rows less the texts that quote what the exam asks, and how many those were (rule 14)."""
-    return remove_items(replayed, (), Quotes(exam.fixed_questions(seed)).found_in)
-
-
 def keep_manifest(recipe: Recipe, base: LoadedModel, exam: Exam, run: RunFolder) -> None:
     """Write down what the run is made with: seed, model, items, versions, machine.
 
@@ -199,109 +191,6 @@ def keep_rejects(sources: Sequence[LoadedSource], run: RunFolder, blended: Blend
 
 def _untrained(source: str, reject: TokenReject) -> str:
     return reject_line(source, Reject(reject.origin, reject.reason, reject.preview))
-
-
-class ReplayCall(TypedDict):
-    """What `self_replay` and `replay_state` are called with alike."""
-
-    format: ChatFormat
-    folder: Path
-    seed: int
-    exclude: Collection[str]
-    cache: Path
-    at_once: int
-
-
-def replay_call(recipe: Recipe, ground: Ground) -> ReplayCall:
-    """How a recipe's replay rows are made, whoever answers."""
-    assert recipe.replay is not None
-    name = recipe.replay.endpoint
-    return {
-        "format": ground.base.format,
-        "folder": ground.folder,
-        "seed": recipe.seed,
-        "exclude": ground.exam.fixed_prompts(recipe.seed),
-        "cache": cache_folder(),
-        "at_once": 1 if name is None else recipe.endpoints[name].concurrency,
-    }
-
-
-def replay_rows(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> Rows:
-    """Rows answered by the base, and which capabilities their prompts cover."""
-    if recipe.replay is None:
-        return Rows()
-    exam, own = ground.exam, recipe.replay.endpoint is None
-    answering = ground.engine if own else endpoint_of_base(recipe, ground, run)
-    started = time.monotonic()
-    replay = self_replay(answering, recipe.replay, **replay_call(recipe, ground),
-                         progress=progress("self-replay"))  # fmt: skip
-    seconds = round(time.monotonic() - started, 3)
-    rows, quoting = without_quotes(replay.rows, exam, recipe.seed)
-    prompts = _asked_by(rows)
-    coverage = measure_coverage(_questions(exam, recipe.seed), prompts)
-    run.append_event("replay", seconds=seconds, rows=len(rows), from_cache=replay.from_cache,
-                     excluded=replay.excluded + quoting, too_long=replay.too_long, duplicates=replay.duplicates,
-                     refused=replay.refused, empty=replay.dropped_empty,
-                     prompts=recipe.replay.origin, modes=replay.modes,
-                     covered={c.capability: c.covered for c in coverage},
-                     likeness={c.capability: c.likeness for c in coverage})  # fmt: skip
-    return rows
-
-
-def replay_parts(recipe: Recipe, exam: Exam, rows: Sequence[Row]) -> dict[str, list[int]]:
-    """Numbers of the replay rows that hold one ability and no other; none where nothing moves what holds it."""
-    if not recipe.constraints:
-        return {}
-    return divide_by_kind(_questions(exam, recipe.seed), _asked_by(rows))
-
-
-def _questions(exam: Exam, seed: int) -> dict[str, Sequence[str]]:
-    return {c.name: c.sample_prompts(seed) for c in exam.capabilities}
-
-
-def _asked_by(rows: Sequence[Row]) -> list[str]:
-    return [row.text or next(m.content for m in reversed(row.messages) if m.role == "user") for row in rows]
-
-
-def covered_by_replay(run: RunFolder) -> dict[str, bool | None]:
-    """Which capabilities lie close to the replay rows, as it was measured before training; empty without replay."""
-    return next((event["covered"] for event in reversed(run.events()) if event["event"] == "replay"), {})
-
-
-def endpoint_of_base(recipe: Recipe, ground: Ground, run: RunFolder) -> Engine:
-    """The endpoint that answers replay prompts for the base, once it is seen to serve the base.
-
-    A resumed run that has its rows goes on without the server; one that was killed among them asks for the rest.
-
-    Raises:
-        EndpointError: The server cannot be asked, or does not give the base's answers.
-    """
-    assert recipe.replay is not None
-    assert recipe.replay.endpoint is not None
-    name, base = recipe.replay.endpoint, ground.base
-    told = {event["event"]: event for event in run.events()}
-    earlier = told.get("endpoint")
-    if earlier is not None and "replay" in told:
-        return RecordedEndpoint(earlier["model_hash"], earlier["settings_hash"])
-    settings = recipe.endpoints[name]
-    endpoint = EndpointEngine.connect(settings, field=f"endpoints.{name}", format=base.format,
-                                      stop_ids=ground.engine.stop_ids,
-                                      scope=earlier["scope"] if earlier else None)  # fmt: skip
-    agreement = check_agreement(ground.engine, endpoint, _telling_prompts(ground.exam, recipe.seed),
-                                temperature=recipe.replay.temperature, field="replay.endpoint")  # fmt: skip
-    run.append_event("endpoint", name=name, url=settings.url, model=settings.model, base=base.name,
-                     form=endpoint.served.form.name, fingerprint=endpoint.served.fingerprint,
-                     asked=agreement.asked, agreed=agreement.agreed, scope=endpoint.scope,
-                     model_hash=endpoint.model_hash, settings_hash=endpoint.settings_hash)  # fmt: skip
-    return endpoint
-
-
-def _telling_prompts(exam: Exam, seed: int) -> list[tuple[Message, ...]]:
-    """Dev items of the domain and of each capability in turn: what a tuned model and its base answer differently."""
-    tasks = [exam.domain, *(c.task for c in exam.capabilities)]
-    items = (task.items("dev", limit=_PROMPTS_COMPARED, seed=seed) for task in tasks)
-    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*items))
-    return [item.messages for item in in_turn if item is not None][:_PROMPTS_COMPARED]
 
 
 def noises_of_base(recipe: Recipe, ground: Ground, run: RunFolder, progress: Progresses) -> dict[str, float]:

@@ -89,7 +89,7 @@ def test_a_base_model_learns_turns_and_is_held_by_raw_text(tmp_path: Path, monke
     asked["model"]["template"] = "turns.jinja"
     asked["sources"] = {"chat": {"kind": "domain", "files": ["chat.jsonl"], "share": 0.5}}
     asked["domain"]["task"] = {"type": "held_out", "percent": 20, "score": "exact", "max_new_tokens": 4}
-    asked["replay"]["raw_text"] = True
+    asked["replay"] = {**asked["replay"], "raw_text": True, "coverage": None}
     asked["keep"]["numbers"]["task"]["raw_text"] = True
     result = fl.train(fl.Recipe.model_validate(asked), folder=tmp_path)
     events = list(read_events(result.folder))

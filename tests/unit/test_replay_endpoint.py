@@ -22,8 +22,9 @@ from forgetless.guard import set_exam
 from forgetless.models import LoadedModel, load_folder
 from forgetless.recipe import parse_recipe
 from forgetless.records import Row
+from forgetless.replaying import replay_rows
 from forgetless.rundir import RunFolder, open_run
-from forgetless.stages import Ground, engine_of, replay_rows
+from forgetless.stages import Ground, engine_of
 from forgetless.tokens import ChatFormat
 
 KEY = "sk-very-secret-0123456789"
@@ -42,7 +43,7 @@ def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("SERVER_KEY", KEY)
     monkeypatch.setattr(server_module, "_FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("forgetless.stages._PROMPTS_COMPARED", 6)
+    monkeypatch.setattr("forgetless.replaying._PROMPTS_COMPARED", 6)
     monkeypatch.setattr("forgetless.synthesis.replay.block_rows", lambda tokens, at_once: 8)
     lines = [json.dumps({"prompt": f"Say {i}.", "completion": ""}) for i in range(ROWS)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines))

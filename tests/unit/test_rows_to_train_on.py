@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from forgetless import stages
+from forgetless import replaying, stages
 from forgetless.guard import set_exam
 from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.records import Row
 from forgetless.rundir import open_run
-from forgetless.synthesis import ReplayRows
+from forgetless.synthesis import Hole, ReplayRows
 
 QUOTE = "which of the 7 planets is the nearest to the SUN? Mercury!"
 
@@ -61,13 +61,14 @@ def test_a_text_that_the_base_continued_is_searched_too(
 ) -> None:
     texts = tuple(Row(id=text, source="replay", text=text) for text in ("It goes on.", f"It says: {QUOTE}"))
     written = ReplayRows(rows=texts, written=2, from_cache=0, dropped_empty=0, excluded=3, too_long=0, duplicates=0,
-                         key="k")  # fmt: skip
-    monkeypatch.setattr(stages, "self_replay", lambda *_, **__: written)
+                         key="k", holes=(Hole("planets", 0.2, 3),))  # fmt: skip
+    monkeypatch.setattr(replaying, "self_replay", lambda *_, **__: written)
     exam = set_exam(recipe, folder=tmp_path, domain_rows=stages.domain_rows_of(stages.load_sources(recipe, tmp_path)))
     nobody: Any = SimpleNamespace(format=None)
     with open_run(tmp_path / "run") as run:
         ground = stages.Ground(tmp_path, (), exam, {}, {}, nobody, nobody)
-        rows = stages.replay_rows(recipe, ground, run, unwatched)
+        rows = replaying.replay_rows(recipe, ground, run, unwatched)
         (told,) = [event for event in run.events() if event["event"] == "replay"]
     assert rows == texts[:1]
     assert (told["rows"], told["excluded"]) == (1, 4)
+    assert told["holes"] == {"planets": {"likeness": 0.2, "prompts": 3, "filled": False}}

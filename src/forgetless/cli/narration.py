@@ -44,10 +44,20 @@ def _replay(e: Event) -> str:
         line += f", {e['refused']:,} prompts refused by the chat template"
     if e.get("modes"):
         line += f", {e['modes']['on']:,} of them with thinking switched on and {e['modes']['off']:,} with it off"
+    if e.get("forms"):
+        forms = f"{e['forms']:,} form{'s' * (e['forms'] != 1)}"
+        line += f", the prompts taken in turns from {forms} among {e['self_written']:,} self-written ones"
+    holes = e.get("holes", {})
+    filled = [f"{name} ({hole['prompts']:,} prompts)" for name, hole in holes.items() if hole["filled"]]
+    line += f"; holes that the base filled: {', '.join(filled)}" if filled else ""
     for said, value in (("no prompts of their own kind", False), ("cover unknown", None)):
-        names = [name for name, covered in e["covered"].items() if covered is value]
+        names = [f"{name}{_in_vain(holes.get(name))}" for name, covered in e["covered"].items() if covered is value]
         line += f"; {said}: {', '.join(names)}" if names else ""
     return line + ("; every ability is covered" if all(e["covered"].values()) else "")
+
+
+def _in_vain(hole: Mapping[str, Any] | None) -> str:
+    return f" (a hole that {hole['prompts']:,} prompts written for it did not fill)" if hole is not None else ""
 
 
 def _mixture(e: Event) -> str:

@@ -36,7 +36,6 @@ from .forms import (
 )
 from .handshake import ServedModel, find_likelihood_form, heeds_thinking_switch, shake_hands
 from .messages import as_fields
-from .prompts import whole_prompts
 from .server import Request, Server
 from .stops import cut_at
 
@@ -207,15 +206,11 @@ class EndpointEngine:
         format = self._known_format("replay.prompts", "texts to continue")
         starts = [format.text_start(text) for text in texts]
         written = self._answers(starts, Draw(max_new_tokens, temperature, top_p, seed, self._stops), progress)
-        if any(w.ids is None for w in written) and self._served.form.reads == "text":
-            self._require_leading_spaces(format)
-        told = [(start, w.ids) for start, w in zip(starts, written, strict=True) if w.ids is not None]
-        decoded = iter(format.decode_continuations([start for start, _ in told], [ids for _, ids in told]))
-        return [w.text if w.ids is None else next(decoded) for w in written]
+        return self._continuations(starts, written, spaced=True)
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -223,22 +218,23 @@ class EndpointEngine:
         seed: int,
         progress: Progress | None = None,
     ) -> list[str]:
-        """`n` user messages that the model writes by itself; see `TransformersEngine.write_prompts`.
+        """User messages that the model writes by itself; see `TransformersEngine.write_prompts`.
 
         Raises:
-            EndpointError: The server does not let it be seen whether a message came to the end of the user's turn.
-            ModelError: The model does not write enough whole messages.
+            EndpointError: The server does not let it be seen whether a message came to the end of the user's turn, or
+                the server's text loses the space at its beginning.
+            ModelError: A beginning fills the model's window.
         """
         format = self._known_format("replay.prompts", "self")
-        opening, closing = format.user_opening(), format.user_closing()[0]
-        stops = self._stops | {closing}
-
-        def draw(count: int, seed: int) -> list[str]:
-            asked = Draw(max_new_tokens, temperature, top_p, seed, stops)
-            written = self._answers([opening] * count, asked, None)
-            return self._texts([w for w in written if self._ended_at(closing, w)])
-
-        return whole_prompts(n, draw, seed=seed, max_new_tokens=max_new_tokens, progress=progress)
+        begun, closing = format.begun_turns(beginnings), format.user_closing()[0]
+        written = self._answers(
+            begun, Draw(max_new_tokens, temperature, top_p, seed, self._stops | {closing}), progress
+        )
+        rest = self._continuations(begun, written, spaced=any(beginnings))
+        return [
+            (start + text).strip() if self._ended_at(closing, w) else ""
+            for start, text, w in zip(beginnings, rest, written, strict=True)
+        ]
 
     def answer_likelihoods(
         self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None
@@ -305,10 +301,16 @@ class EndpointEngine:
                 way_out="look into the server's log; it answered otherwise at the beginning",
             ) from None
 
-    def _texts(self, written: Sequence[Written]) -> list[str]:
-        """Texts as the model's own tokenizer has them, where the server tells the tokens."""
+    def _continuations(self, starts: Sequence[list[int]], written: Sequence[Written], *, spaced: bool) -> list[str]:
+        """What was written after its starts, as the model's own tokenizer has it where the server tells the tokens.
+
+        `spaced` says that a space at the beginning of a text matters.
+        """
         assert self._format is not None
-        decoded = iter(self._format.decode_many([w.ids for w in written if w.ids is not None]))
+        if spaced and any(w.ids is None for w in written) and self._served.form.reads == "text":
+            self._require_leading_spaces(self._format)
+        told = [(start, w.ids) for start, w in zip(starts, written, strict=True) if w.ids is not None]
+        decoded = iter(self._format.decode_continuations([start for start, _ in told], [ids for _, ids in told]))
         return [w.text if w.ids is None else next(decoded) for w in written]
 
     def _marked(self, asked: Sequence[Prompt], written: Sequence[Written]) -> list[str]:

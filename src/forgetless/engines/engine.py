@@ -77,7 +77,7 @@ class Engine(Protocol):
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -85,7 +85,10 @@ class Engine(Protocol):
         seed: int,
         progress: Progress | None = None,
     ) -> list[str]:
-        """`n` user messages that the model writes by itself from the opening of a conversation."""
+        """User messages that the model writes by itself from the opening of a conversation, one for each beginning.
+
+        A message goes on from its beginning, which may be empty; it is empty where it does not come to its end.
+        """
         ...
 
     def answer_likelihoods(

@@ -65,7 +65,7 @@ class FittingEngine:
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -74,7 +74,7 @@ class FittingEngine:
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty prompts."""
-        return [""] * n
+        return [""] * len(beginnings)
 
     def answer_likelihoods(
         self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None

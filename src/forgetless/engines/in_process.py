@@ -21,7 +21,6 @@ from .decoding import Continuation, TokenChooser, continue_batch
 from .engine import AnswerLikelihood
 from .likelihood import Continued, likelihoods
 from .measuring import measuring
-from .prompts import whole_prompts
 from .stops import StopTexts, cut_at
 
 _REVISION = 2
@@ -154,7 +153,7 @@ class TransformersEngine:
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -162,23 +161,28 @@ class TransformersEngine:
         seed: int,
         progress: Progress | None = None,
     ) -> list[str]:
-        """`n` user messages that the model writes by itself from the opening of a conversation.
+        """User messages that the model writes by itself from the opening of a conversation, one for each beginning.
 
-        Empty messages, and those that do not come to the end of the user's turn within `max_new_tokens`, are drawn
-        again.
+        Args:
+            beginnings: What a message begins with; may be empty.
+            max_new_tokens: A message that does not come to the end of the user's turn by then is given back empty.
+            temperature: As in `generate`.
+            top_p: As in `generate`.
+            seed: Decides all draws of this call.
+            progress: Told of messages done.
 
         Raises:
-            ModelError: The model does not write enough whole messages.
+            ModelError: A beginning fills the model's window.
         """
-        opening, closing = self._format.user_opening(), self._format.user_closing()[0]
-        stops = self._stops | {closing}
-
-        def draw(count: int, seed: int) -> list[str]:
-            choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
-            drawn = self._continue([opening] * count, max_new_tokens, stops, choose, None)
-            return self._format.decode_many([c.ids for c in drawn if c.stop == closing])
-
-        return whole_prompts(n, draw, seed=seed, max_new_tokens=max_new_tokens, progress=progress)
+        begun, closing = self._format.begun_turns(beginnings), self._format.user_closing()[0]
+        self._check_window([len(ids) + 1 for ids in begun])
+        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        drawn = self._continue(begun, max_new_tokens, self._stops | {closing}, choose, progress)
+        rest = self._format.decode_continuations(begun, [continuation.ids for continuation in drawn])
+        return [
+            (start + text).strip() if continuation.stop == closing else ""
+            for start, text, continuation in zip(beginnings, rest, drawn, strict=True)
+        ]
 
     def answer_likelihoods(
         self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None

@@ -61,7 +61,7 @@ class WitnessEngine:
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -70,7 +70,7 @@ class WitnessEngine:
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty prompts."""
-        return [""] * n
+        return [""] * len(beginnings)
 
     def answer_likelihoods(
         self, pairs: Sequence[tuple[Sequence[Message], str]], *, progress: Progress | None = None

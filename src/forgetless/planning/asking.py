@@ -136,7 +136,7 @@ class ListeningEngine:
 
     def write_prompts(
         self,
-        n: int,
+        beginnings: Sequence[str],
         *,
         max_new_tokens: int,
         temperature: float,
@@ -146,7 +146,12 @@ class ListeningEngine:
     ) -> list[str]:
         """The engine's own prompts."""
         return self._engine.write_prompts(
-            n, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress
+            beginnings,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            progress=progress,
         )
 
     def answer_likelihoods(

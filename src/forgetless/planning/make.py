@@ -26,9 +26,10 @@ from forgetless.planning.room import (
 )
 from forgetless.planning.sources import plan_sources
 from forgetless.progress import Progresses, unwatched
-from forgetless.recipe import Recipe
-from forgetless.stages import Ground, lay_ground, replay_call
-from forgetless.synthesis import ReplayState, replay_state
+from forgetless.recipe import Recipe, ReplaySettings
+from forgetless.replaying import replay_call
+from forgetless.stages import Ground, lay_ground
+from forgetless.synthesis import ReplayState, prompts_for_each, replay_state
 from forgetless.tasks import FixedTask
 from forgetless.training import Blend
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
@@ -173,10 +174,33 @@ def notes_of(
         yield f"judged on this list of items, and saying nothing of others: {', '.join(lists)}"
     if replay is not None and not replay.complete:
         yield "replay rows are not written yet: their lengths are those of a few that were"
+    if recipe.replay is not None and replay is not None:
+        yield from _coverage(recipe.replay, replay)
     if recipe.replay is not None and recipe.replay.endpoint is not None:
         yield (
             f"replay is answered at the endpoint `{recipe.replay.endpoint}`, which was not asked: the bill has the "
             "tokens that are generated there, but not the time"
+        )
+
+
+def _coverage(settings: ReplaySettings, replay: ReplayState) -> Iterator[str]:
+    """What will be done so that self-written prompts cover what is kept, and what is known to be uncovered."""
+    if settings.coverage is not None and replay.continues:
+        yield "`replay.coverage` is not read: without a chat template the base writes texts, and no prompts"
+        return
+    if replay.unwritten:
+        yield f"the base has {replay.unwritten:,} prompts to write, for {settings.rows:,} rows that it answers"
+    if replay.unwritten and not replay.holes and settings.coverage == "filled":
+        missing = settings.rows - len(replay.prompts)
+        most = prompts_for_each(1, rows=settings.rows, missing=missing)
+        yield (
+            "abilities that these leave uncovered are found once they are written: for each the base then writes up "
+            f"to {most:,} more, which is not in the bill"
+        )
+    for hole in replay.holes:
+        yield (
+            f"`{hole.capability}` is not covered by what the base writes by itself (likeness {hole.likeness:g}); "
+            f"{hole.prompts:,} prompts are written that begin as its items do"
         )
 
 

@@ -28,8 +28,9 @@ from forgetless.planning.replay import ReplaySample, sample_replay
 from forgetless.progress import Progresses
 from forgetless.recipe import Recipe
 from forgetless.records import Row, from_json, to_json
+from forgetless.replaying import replay_parts, without_quotes
 from forgetless.rundir import atomic_write, cache_folder, content_hash
-from forgetless.stages import Ground, replay_parts, without_quotes
+from forgetless.stages import Ground
 from forgetless.synthesis import ReplayState
 from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps
 

@@ -9,7 +9,7 @@ from forgetless.planning.answering import AnsweringLaw, Answers, BatchShape, pas
 from forgetless.planning.asking import ListeningEngine, prompt_lengths
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
-from forgetless.synthesis import Prompt, ReplayState, answer_sampling, as_asked, continues_texts, prompt_temperature
+from forgetless.synthesis import Prompt, ReplayState, answer_sampling, as_asked, continues_texts, write_prompts
 from forgetless.tokens import ChatFormat
 
 _SAMPLE_ROWS = 16
@@ -57,13 +57,7 @@ def sample_replay(
     writing, writing_seconds = None, 0.0
     if not state.whole:
         started = engine.clock()
-        texts = engine.write_prompts(
-            min(_SAMPLE_ROWS, settings.rows),
-            max_new_tokens=settings.max_prompt_tokens,
-            temperature=prompt_temperature(settings),
-            top_p=settings.top_p,
-            seed=_SEED,
-        )
+        texts = write_prompts(engine, min(_SAMPLE_ROWS, settings.rows), settings, seed=_SEED)
         writing_seconds = engine.clock() - started
         lengths = tuple(min(len(ids), settings.max_prompt_tokens) for ids in format.pieces.ids(texts))
         opening = len(format.user_opening())
@@ -98,10 +92,10 @@ def replay_work(
     """
     seconds, written = 0.0, 0
     if sample.writing is not None:
-        missing, few = settings.rows - len(state.prompts), len(sample.prompts)
+        few = len(sample.prompts)
         at_once = law.seconds(passes_for(sample.writing, few, shape, block=few))
         again = max(1.0, sample.writing_seconds / at_once) if at_once > 0.0 else 1.0
-        writing = passes_for(sample.writing, missing, shape, block=state.block_rows)
+        writing = passes_for(sample.writing, state.unwritten, shape, block=state.block_rows)
         seconds, written = again * law.seconds(writing), writing.written_tokens
     answers, rows = sample.answering, settings.rows
     if state.whole:

@@ -127,10 +127,15 @@ class ReplaySettings(Settings):
     `rows`. With `raw_text`, and always without a chat template, the base
     continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
     `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
+
+    `coverage` says how self-written prompts are chosen: `as_written`; `balanced`, so that kinds which the base writes
+    seldom are not drowned by common ones; or `filled`, where it also writes prompts for the kept abilities that the
+    prompts leave uncovered.
     """
 
     share: Share
     prompts: Literal["self"] | Annotated[list[Literal["self"] | FileSettings], Field(min_length=1)] = "self"
+    coverage: Literal["as_written", "balanced", "filled"] | None = None
     raw_text: bool = False
     endpoint: str | None = None
     rows: Annotated[Whole, Field(ge=1)] = 1000
@@ -138,6 +143,23 @@ class ReplaySettings(Settings):
     max_prompt_tokens: Annotated[Whole, Field(ge=1)] = 256
     temperature: Annotated[Real, Field(ge=0.0)] = 1.0
     top_p: Annotated[Real, Field(gt=0.0, le=1.0)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_prompts_cover_what_is_kept(cls, data: object) -> object:
+        if not isinstance(data, dict) or data.get("coverage") is not None or data.get("raw_text"):
+            return data
+        prompts = data.get("prompts", "self")
+        own = prompts == "self" or (isinstance(prompts, list) and "self" in prompts)
+        return data | {"coverage": "filled"} if own else data
+
+    @model_validator(mode="after")
+    def _coverage_is_that_of_own_prompts(self) -> Self:
+        if self.coverage is not None and not self.writes_prompts:
+            raise ValueError("`coverage:` is about prompts that the base writes, and `prompts:` lists no `self`")
+        if self.coverage is not None and self.raw_text:
+            raise ValueError("`coverage:` is about prompts, and with `raw_text: true` the base continues texts")
+        return self
 
     @property
     def writes_prompts(self) -> bool:

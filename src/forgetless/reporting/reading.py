@@ -7,7 +7,7 @@ that are read:
 
     source       name, kind, shape, format, rows, rejected, duplicates, held_out, asked, describe
     mixture      shares (of `MixtureShare`), fingerprint, steps, tokens, rejected {source: rows}; the last one counts
-    replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}
+    replay       rows, prompts (`self`, `given`), covered {capability: true | false | null}, holes {capability: filled}
     log          step, loss, ce, kl, domain_kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
     adjustment   the fields of `Adjustment`
@@ -139,7 +139,15 @@ def _replay(events: Sequence[Event]) -> ReplayView | None:
     for event in reversed(_of(events, "replay")):
         covered = event.get("covered")
         known = covered if isinstance(covered, Mapping) else dict.fromkeys(covered or (), True)
-        return ReplayView(rows=event.get("rows"), prompts=_inline(event.get("prompts") or ""), covered=known)
+        holes = event.get("holes") or {}
+        filled = tuple(name for name, hole in holes.items() if hole["filled"])
+        return ReplayView(
+            rows=event.get("rows"),
+            prompts=_inline(event.get("prompts") or ""),
+            covered=known,
+            filled=filled,
+            open=tuple(name for name in holes if name not in filled),
+        )
     return None
 
 

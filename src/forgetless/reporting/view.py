@@ -65,11 +65,16 @@ class MixtureView:
 
 @dataclass(frozen=True, slots=True)
 class ReplayView:
-    """The rows that the base answered, and which abilities they lie close to (`None`: unknown)."""
+    """The rows that the base answered, and which abilities they lie close to (`None`: unknown).
+
+    `filled` and `open` are the abilities that its own prompts left uncovered, before and after it wrote some for them.
+    """
 
     rows: int | None = None
     prompts: str = ""
     covered: Mapping[str, bool | None] = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

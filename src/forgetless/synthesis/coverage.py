@@ -9,14 +9,12 @@ capability that it is most like.
 
 from __future__ import annotations
 
-import re
 import statistics
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from forgetless.sources import SPACELESS
+from forgetless.synthesis.likeness import Shape, best_similarities, shape_of
 
 COVERED_FROM: Final = 0.75
 """Likeness from which a capability counts as covered."""
@@ -28,9 +26,6 @@ FEWEST_ALIKE: Final = 16
 """Prompts of one kind that can be held apart from the others. Fewer would soon be repeated too often."""
 
 _MOST_ITEMS = 60
-_SHINGLE = 4
-_SHINGLE_OF_IDEOGRAPHS = 2
-_SPACELESS = re.compile(f"[{SPACELESS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +52,11 @@ def measure_coverage(capabilities: Mapping[str, Sequence[str]], prompts: Sequenc
         capabilities: Prompts of the items of each; the first sixty are looked at.
         prompts: Replay prompts.
     """
-    replayed = list({_shingles(text) for text in prompts})
+    replayed = list({shape_of(text) for text in prompts})
     return [Coverage(name, _likeness(items, replayed)) for name, items in capabilities.items()]
 
 
-def _likeness(items: Sequence[str], replayed: Sequence[frozenset[str]]) -> float | None:
+def _likeness(items: Sequence[str], replayed: Sequence[Shape]) -> float | None:
     asked, others = _halves(items)
     if not asked or not replayed:
         return None if replayed else 0.0
@@ -82,55 +77,31 @@ def divide_by_kind(capabilities: Mapping[str, Sequence[str]], prompts: Sequence[
         Numbers of prompts, rising, by capability; each prompt is that of one or of none. A capability with fewer than
         `FEWEST_ALIKE` has none.
     """
-    known: dict[str, tuple[list[frozenset[str]], float]] = {}
+    shapes = [shape_of(text) for text in prompts]
+    distinct = list(dict.fromkeys(shapes))
+    likeness: dict[str, list[float]] = {}
     for name, items in capabilities.items():
         asked, others = _halves(items)
         among_themselves = _median_best(asked, others)
         if among_themselves > 0.0:
-            known[name] = (asked, among_themselves)
-    kind_of: dict[frozenset[str], str | None] = {}
-    found: dict[str, list[int]] = {name: [] for name in known}
-    for number, text in enumerate(prompts):
-        shape = _shingles(text)
-        if shape not in kind_of:
-            kind_of[shape] = _kind(shape, known)
-        kind = kind_of[shape]
-        if kind is not None:
+            likeness[name] = [best / among_themselves for best in best_similarities(distinct, asked)]
+    kinds = {shape: _kind({name: of[i] for name, of in likeness.items()}) for i, shape in enumerate(distinct)}
+    found: dict[str, list[int]] = {name: [] for name in likeness}
+    for number, shape in enumerate(shapes):
+        if (kind := kinds[shape]) is not None:
             found[kind].append(number)
     return {name: numbers for name, numbers in found.items() if len(numbers) >= FEWEST_ALIKE}
 
 
-def _kind(shape: frozenset[str], known: Mapping[str, tuple[list[frozenset[str]], float]]) -> str | None:
-    likeness = {name: _best(shape, asked) / among for name, (asked, among) in known.items()}
+def _kind(likeness: Mapping[str, float]) -> str | None:
     closest = max(likeness, key=likeness.__getitem__, default=None)
     return closest if closest is not None and likeness[closest] >= ALIKE_FROM else None
 
 
-def _halves(items: Sequence[str]) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
-    shapes = [_shingles(text) for text in items[: 2 * _MOST_ITEMS]]
+def _halves(items: Sequence[str]) -> tuple[list[Shape], list[Shape]]:
+    shapes = [shape_of(text) for text in items[: 2 * _MOST_ITEMS]]
     return shapes[: len(shapes) // 2], shapes[len(shapes) // 2 :]
 
 
-def _median_best(asked: Sequence[frozenset[str]], others: Sequence[frozenset[str]]) -> float:
-    return statistics.median(_best(shape, others) for shape in asked) if asked else 0.0
-
-
-def _shingles(text: str) -> frozenset[str]:
-    """Pieces of the text with digits and lone letters masked, so that form counts and not content.
-
-    A piece has four characters, or two where it begins with an ideograph or kana: these carry about as much, and of
-    Chinese questions hardly two share four characters in a row.
-    """
-    text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(r"\d", "0", text)
-    text = re.sub(r"\b[a-z]\b", "x", text)
-    text = f"  {' '.join(text.split())}  "
-    return frozenset(text[i : i + _length_at(text, i)] for i in range(len(text) - _SHINGLE + 1))
-
-
-def _length_at(text: str, position: int) -> int:
-    return _SHINGLE_OF_IDEOGRAPHS if _SPACELESS.match(text, position) else _SHINGLE
-
-
-def _best(shape: frozenset[str], others: Sequence[frozenset[str]]) -> float:
-    return max((len(shape & other) / len(shape | other) for other in others), default=0.0)
+def _median_best(asked: Sequence[Shape], others: Sequence[Shape]) -> float:
+    return statistics.median(best_similarities(asked, others)) if asked else 0.0

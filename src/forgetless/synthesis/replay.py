@@ -10,26 +10,30 @@ all runs on the same base and a killed run goes on after the last full block. A 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
-from forgetless.errors import DataError, ModelError
+from forgetless.errors import DataError
 from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
-from forgetless.sources import asked_keys, prompt_key
 from forgetless.synthesis.blocks import Block, answer_blocks, block_rows, find
 from forgetless.synthesis.continued import beginnings, continues_texts
-from forgetless.synthesis.given import Prompt, given_prompts
-from forgetless.synthesis.self_written import kept_prompts, prompt_temperature, self_written_prompts
+from forgetless.synthesis.given import Prompt
+from forgetless.synthesis.holes import Hole
+from forgetless.synthesis.prompts import Forbids, Kinds, LeftOut, choose_prompts, nothing_forbidden
+from forgetless.synthesis.self_written import Author, prompt_temperature
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
     from forgetless.tokens import ChatFormat
+
+_NO_KINDS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class ReplayRows:
     Prompts were left out because a test item asks the same (`excluded`), because they are too long (`too_long`),
     because they came twice (`duplicates`) or because the chat template refuses them (`refused`). `key` addresses the
     answers by content. `modes` says how many rows were answered with the template's `enable_thinking` on and off;
-    none where it knows no such switch.
+    none where it knows no such switch. Of its own prompts the base wrote `self_written` that may be asked, in `forms`
+    groups of like form (0 where they were taken as they came), and `holes` were left uncovered before it wrote some
+    for them.
     """
 
     rows: tuple[Row, ...]
@@ -53,6 +59,9 @@ class ReplayRows:
     key: str
     refused: int = 0
     modes: dict[str, int] = field(default_factory=dict)
+    self_written: int = 0
+    forms: int = 0
+    holes: tuple[Hole, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +69,8 @@ class ReplayState:
     """What there is of the replay rows before anything is written.
 
     Attributes:
-        prompts: The prompts that will be answered, as far as they are known: those of files, or self-written ones that
-            are kept on disk; or the texts that the base will continue, as raw text.
+        prompts: The prompts that will be answered, as far as they are known: those of files, and self-written ones
+            once all that they are chosen from are kept; or the texts that the base will continue, as raw text.
         answers: The kept answers to the first of them.
         whole: Whether `prompts` are all that there will be.
         excluded: Prompts left out because an item asks the same.
@@ -69,6 +78,8 @@ class ReplayState:
         duplicates: Prompts left out because they came before.
         refused: Prompts left out because the chat template refuses them.
         block_rows: Rows that are answered together.
+        unwritten: Prompts that the base has yet to write, as far as it is known how many.
+        holes: What the prompts leave uncovered, once they are known, and what is written for it so far.
     """
 
     prompts: tuple[Prompt, ...]
@@ -79,6 +90,13 @@ class ReplayState:
     too_long: int = 0
     duplicates: int = 0
     refused: int = 0
+    unwritten: int = 0
+    holes: tuple[Hole, ...] = ()
+
+    @property
+    def continues(self) -> bool:
+        """Whether the base continues texts in place of answering prompts."""
+        return any(message.raw_text for prompt in self.prompts[:1] for message in prompt)
 
     @property
     def complete(self) -> bool:
@@ -99,7 +117,7 @@ class ReplayState:
         asked = self.prompts if self.whole else tuple(islice(chain(self.prompts, cycle(prompts)), rows))
         said = islice(chain(self.answers, cycle(answers)), len(asked))
         pairs = [(prompt, answer) for prompt, answer in zip(asked, said, strict=True) if answer.strip()]
-        if not any(message.raw_text for prompt in asked[:1] for message in prompt):
+        if not self.continues:
             return tuple(
                 _row((*prompt, format.as_message(answer)), origin=f"replay:{i}")
                 for i, (prompt, answer) in enumerate(pairs)
@@ -109,14 +127,6 @@ class ReplayState:
             _text_row(text, origin=f"replay:{i}")
             for i, text in enumerate(dict.fromkeys(texts) if self.complete else texts)
         )
-
-
-class _Selection(NamedTuple):
-    prompts: list[Prompt]
-    excluded: int
-    too_long: int
-    duplicates: int
-    refused: int
 
 
 def self_replay(
@@ -129,6 +139,8 @@ def self_replay(
     exclude: Collection[str],
     cache: Path,
     at_once: int = 1,
+    quotes: Forbids = nothing_forbidden,
+    kinds: Kinds = _NO_KINDS,
     progress: Progress | None = None,
 ) -> ReplayRows:
     """Let the base model answer prompts, and return the answers as training rows.
@@ -142,6 +154,8 @@ def self_replay(
         exclude: The `prompt_key` of every item that a task will test on.
         cache: The folder that keeps blocks of prompts and answers.
         at_once: How many prompts the engine answers side by side; blocks are made large enough to keep it busy.
+        quotes: Whether a text holds a question of such an item; asked of self-written prompts.
+        kinds: What the dev items of each kept capability ask; holes among them are filled with self-written prompts.
         progress: Called as answers come.
 
     Returns:
@@ -159,10 +173,12 @@ def self_replay(
     size = _answers_in_a_block(settings, at_once)
     if continues_texts(settings, format):
         return _continued(engine, settings, format, folder, seed, size, cache, progress)
-    selection = _select(_prompts(engine, settings, folder, seed, cache, at_once), settings, format, exclude)
-    if not selection.prompts:
-        raise _no_prompts(settings, selection)
-    prompts = as_asked(selection.prompts, format)
+    author = Author(engine, settings, seed, cache, at_once)
+    chosen = choose_prompts(author, settings, format=format, folder=folder, seed=seed, exclude=exclude, quotes=quotes,
+                            kinds=kinds)  # fmt: skip
+    if not chosen.prompts:
+        raise _no_prompts(settings, chosen.left_out)
+    prompts = as_asked(chosen.prompts, format)
     key = _key(engine, settings, prompts, seed, size)
     sampling = answer_sampling(settings, format)
 
@@ -182,12 +198,15 @@ def self_replay(
         written=_texts(blocks, found=False),
         from_cache=_texts(blocks, found=True),
         dropped_empty=len(answers) - len(rows),
-        excluded=selection.excluded,
-        too_long=selection.too_long,
-        duplicates=selection.duplicates,
+        excluded=chosen.left_out.excluded,
+        too_long=chosen.left_out.too_long,
+        duplicates=chosen.left_out.duplicates,
         key=key,
-        refused=selection.refused,
+        refused=chosen.left_out.refused,
         modes={"on": modes.count(True), "off": modes.count(False)} if format.switches_thinking else {},
+        self_written=chosen.self_written,
+        forms=chosen.forms,
+        holes=chosen.holes,
     )
 
 
@@ -238,6 +257,8 @@ def replay_state(
     exclude: Collection[str],
     cache: Path,
     at_once: int = 1,
+    quotes: Forbids = nothing_forbidden,
+    kinds: Kinds = _NO_KINDS,
 ) -> ReplayState:
     """What `self_replay` would find, with the same arguments; nothing is written or answered.
 
@@ -257,15 +278,13 @@ def replay_state(
             answers = _kept_answers(cache / key, len(texts), size)
         prompts = tuple((Message("user", text, raw_text=True),) for text in texts)
         return ReplayState(prompts, answers, whole=True, block_rows=size)
-    known, whole = list(given_prompts(settings.prompt_files, folder=folder, seed=seed)), not settings.writes_prompts
-    if settings.writes_prompts and engine is not None:
-        written, whole = kept_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
-        known += written
-    selection = _select(known, settings, format, exclude)
-    whole = whole or len(selection.prompts) == settings.rows
-    if whole and not selection.prompts:
-        raise _no_prompts(settings, selection)
-    asked = as_asked(selection.prompts, format)
+    author = None if engine is None else Author(engine, settings, seed, cache, at_once, only_kept=True)
+    chosen = choose_prompts(author, settings, format=format, folder=folder, seed=seed, exclude=exclude, quotes=quotes,
+                            kinds=kinds)  # fmt: skip
+    whole = not chosen.unwritten
+    if whole and not chosen.prompts:
+        raise _no_prompts(settings, chosen.left_out)
+    asked = as_asked(chosen.prompts, format)
     if whole and engine is not None:
         answers = _kept_answers(cache / _key(engine, settings, asked, seed, size), len(asked), size)
     return ReplayState(
@@ -273,10 +292,12 @@ def replay_state(
         answers=answers,
         whole=whole,
         block_rows=size,
-        excluded=selection.excluded,
-        too_long=selection.too_long,
-        duplicates=selection.duplicates,
-        refused=selection.refused,
+        excluded=chosen.left_out.excluded,
+        too_long=chosen.left_out.too_long,
+        duplicates=chosen.left_out.duplicates,
+        refused=chosen.left_out.refused,
+        unwritten=chosen.unwritten,
+        holes=chosen.holes,
     )
 
 
@@ -316,46 +337,6 @@ def _kept_answers(folder: Path, rows: int, size: int) -> tuple[str, ...]:
     return tuple(answers)
 
 
-def _prompts(
-    engine: Engine, settings: ReplaySettings, folder: Path, seed: int, cache: Path, at_once: int
-) -> Iterator[Prompt]:
-    yield from given_prompts(settings.prompt_files, folder=folder, seed=seed)
-    if settings.writes_prompts:
-        yield from self_written_prompts(engine, settings, seed=seed, cache=cache, at_once=at_once)
-
-
-def _select(
-    prompts: Iterable[Prompt], settings: ReplaySettings, format: ChatFormat, exclude: Collection[str]
-) -> _Selection:
-    """The first `settings.rows` prompts that may be used; no more are asked for than that takes."""
-    chosen: dict[str, Prompt] = {}
-    excluded = too_long = duplicates = refused = 0
-    forbidden = frozenset(exclude)
-    for prompt in prompts:
-        key = prompt_key(prompt)
-        if key in chosen:
-            duplicates += 1
-        elif not forbidden.isdisjoint(asked_keys(prompt)):
-            excluded += 1
-        elif (length := _length(prompt, format)) is None:
-            refused += 1
-        elif length > settings.max_prompt_tokens:
-            too_long += 1
-        else:
-            chosen[key] = prompt
-        if len(chosen) == settings.rows:
-            break
-    return _Selection(list(chosen.values()), excluded, too_long, duplicates, refused)
-
-
-def _length(prompt: Prompt, format: ChatFormat) -> int | None:
-    """Tokens of a prompt; `None` where the chat template refuses it (system turns, tools)."""
-    try:
-        return len(format.encode_prompt(prompt))
-    except ModelError:
-        return None
-
-
 def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: int, size: int) -> str:
     sampling = [settings.max_new_tokens, settings.temperature, settings.top_p, size]
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
@@ -373,15 +354,15 @@ def _text_row(text: str, *, origin: str) -> Row:
     return Row(id=content_hash("replay", text), source="replay", text=text, origin=origin)
 
 
-def _no_prompts(settings: ReplaySettings, selection: _Selection) -> DataError:
+def _no_prompts(settings: ReplaySettings, left_out: LeftOut) -> DataError:
     count = len(settings.prompt_files)
     files = [f"{count} file{'s' * (count != 1)}"] * bool(count)
     return DataError(
         field="replay.prompts",
         value=" and ".join([*files, *["self"] * settings.writes_prompts]),
-        rule=f"leaves no prompt to answer: {selection.excluded:,} are test items, {selection.too_long:,} are longer "
-        f"than {settings.max_prompt_tokens:,} tokens, {selection.duplicates:,} are duplicates, "
-        f"{selection.refused:,} are refused by the chat template",
+        rule=f"leaves no prompt to answer: {left_out.excluded:,} are test items, {left_out.too_long:,} are longer "
+        f"than {settings.max_prompt_tokens:,} tokens, {left_out.duplicates:,} are duplicates, "
+        f"{left_out.refused:,} are refused by the chat template",
         way_out="give other prompts, or raise `max_prompt_tokens`"
         if files
         else "give prompt files under `replay.prompts`",

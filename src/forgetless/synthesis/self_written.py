@@ -1,20 +1,24 @@
 """A model in, prompts out that it wrote itself: its own chat template opens the user's turn, and the model goes on.
 
 What a chat model writes there is a sample of what it was trained to be asked, so no data has to be found to hold it to
-what it can do. The method is MAGPIE's (Xu et al. 2024, arXiv 2406.08464).
+what it can do. The method is MAGPIE's (Xu et al. 2024, arXiv 2406.08464). Where it is to write prompts of one kind, the
+user's turn has already begun in the way of that kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
 from forgetless.rundir import content_hash
 from forgetless.synthesis.blocks import block_rows, block_seed, find, find_or_make
 from forgetless.synthesis.given import Prompt
+from forgetless.synthesis.whole_prompts import whole_prompts
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -23,64 +27,100 @@ MOST_PROMPTS_PER_ROW = 4
 """A model that repeats itself is asked for this many prompts for every row wanted, and then no more."""
 
 
-def self_written_prompts(
-    engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path, at_once: int = 1
-) -> Iterator[Prompt]:
-    """Prompts in the order in which the model writes them, block by block as they are asked for.
+class NotWrittenError(Exception):
+    """A block of prompts is not kept, and only kept ones were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A model that writes prompts, block by block as they are asked for, each block kept as soon as it is written.
 
     Temperature and top-p are those of the answers, except that temperature 0, which would write one prompt over and
     over, counts as 1.
+
+    Attributes:
+        engine: Writes.
+        settings: How to write, and how much.
+        seed: Seeds the blocks.
+        cache: The folder that keeps them.
+        at_once: How many prompts the engine writes side by side.
+        only_kept: Write nothing, and raise `NotWrittenError` where something would have to be written.
     """
-    place = _place(engine, settings, seed, cache, at_once)
-    for index in range(place.blocks):
 
-        def write(index: int = index) -> list[str]:
-            return engine.write_prompts(
-                place.block_rows,
-                max_new_tokens=settings.max_prompt_tokens,
-                temperature=prompt_temperature(settings),
-                top_p=settings.top_p,
-                seed=block_seed(seed, "prompts", index),
-            )
+    engine: Engine
+    settings: ReplaySettings
+    seed: int
+    cache: Path
+    at_once: int = 1
+    only_kept: bool = False
 
-        yield from _as_prompts(find_or_make(place.folder, index, place.block_rows, write).texts)
+    def own(self) -> Iterator[Prompt]:
+        """Prompts in the order in which the model writes them.
 
+        Raises:
+            ModelError: Too few of them come to an end.
+        """
 
-def kept_prompts(
-    engine: Engine, settings: ReplaySettings, *, seed: int, cache: Path, at_once: int = 1
-) -> tuple[list[Prompt], bool]:
-    """The prompts that `self_written_prompts` would find on disk, and whether there is none that it would write."""
-    place, prompts = _place(engine, settings, seed, cache, at_once), list[Prompt]()
-    for index in range(place.blocks):
-        texts = find(place.folder, index, place.block_rows)
+        def write(index: int, size: int) -> list[str]:
+            return write_prompts(self.engine, size, self.settings, seed=block_seed(self.seed, "prompts", index))
+
+        return self._blocks(("replay prompts",), self.settings.rows, write)
+
+    def begun(self, beginnings: Sequence[str], rows: int) -> Iterator[Prompt]:
+        """Prompts that go on from the beginnings, which take turns, where `rows` of them are wanted.
+
+        One that does not come to an end is not drawn again.
+        """
+
+        def write(index: int, size: int) -> list[str]:
+            first = index * size % len(beginnings)
+            begun = list(islice(cycle(beginnings), first, first + size))
+            seed = block_seed(self.seed, "begun prompts", index)
+            return self.engine.write_prompts(begun, **_sampling(self.settings), seed=seed)
+
+        return self._blocks(("begun prompts", beginnings), rows, write)
+
+    def _blocks(self, what: tuple[Any, ...], rows: int, write: Callable[[int, int], list[str]]) -> Iterator[Prompt]:
+        """The prompts of all blocks, at most `MOST_PROMPTS_PER_ROW` for each row; `write` makes one of a size."""
+        size = min(rows, block_rows(self.settings.max_prompt_tokens, at_once=self.at_once))
+        engine = (self.engine.model_hash, self.engine.settings_hash)
+        folder = self.cache / content_hash(what[0], *engine, _sampling(self.settings), size, self.seed, *what[1:])
+        for index in range(-(-MOST_PROMPTS_PER_ROW * rows // size)):
+            yield from _as_prompts(self._block(folder, index, size, write))
+
+    def _block(self, folder: Path, index: int, size: int, write: Callable[[int, int], list[str]]) -> list[str]:
+        if not self.only_kept:
+            return find_or_make(folder, index, size, lambda: write(index, size)).texts
+        texts = find(folder, index, size)
         if texts is None:
-            return prompts, False
-        prompts += _as_prompts(texts)
-    return prompts, True
+            raise NotWrittenError
+        return texts
+
+
+def write_prompts(engine: Engine, n: int, settings: ReplaySettings, *, seed: int) -> list[str]:
+    """`n` whole prompts that the model writes from nothing but the opening of the user's turn.
+
+    Raises:
+        ModelError: Too few of them come to an end.
+    """
+
+    def draw(count: int, seed: int) -> list[str]:
+        return engine.write_prompts([""] * count, **_sampling(settings), seed=seed)
+
+    return whole_prompts(n, draw, seed=seed, max_new_tokens=settings.max_prompt_tokens)
+
+
+def _sampling(settings: ReplaySettings) -> dict[str, Any]:
+    return {
+        "max_new_tokens": settings.max_prompt_tokens,
+        "temperature": prompt_temperature(settings),
+        "top_p": settings.top_p,
+    }
 
 
 def prompt_temperature(settings: ReplaySettings) -> float:
     """The temperature at which prompts are written."""
     return settings.temperature or 1.0
-
-
-class _Place(NamedTuple):
-    """Where blocks of prompts are kept, how many there are at most, and the rows of each."""
-
-    folder: Path
-    blocks: int
-    block_rows: int
-
-
-def _place(engine: Engine, settings: ReplaySettings, seed: int, cache: Path, at_once: int) -> _Place:
-    size = min(settings.rows, block_rows(settings.max_prompt_tokens, at_once=at_once))
-    sampling = {
-        "max_new_tokens": settings.max_prompt_tokens,
-        "temperature": prompt_temperature(settings),
-        "top_p": settings.top_p,
-    }
-    key = content_hash("replay prompts", engine.model_hash, engine.settings_hash, sampling, size, seed)
-    return _Place(cache / key, -(-MOST_PROMPTS_PER_ROW * settings.rows // size), size)
 
 
 def _as_prompts(texts: Iterable[str]) -> Iterator[Prompt]:

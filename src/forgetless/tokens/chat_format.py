@@ -248,6 +248,10 @@ class ChatFormat:
         """The ids that stand before a user's words in a fresh conversation."""
         return self.pieces.ids([self._known().opening])[0]
 
+    def begun_turns(self, beginnings: Sequence[str]) -> list[list[int]]:
+        """The ids of fresh conversations whose user has begun to speak; after an empty beginning, of the opening."""
+        return self.pieces.ids([self._known().opening + self.pieces.guard(text) for text in beginnings])
+
     def user_closing(self) -> list[int]:
         """The ids of which the first ends a user's turn.
 

@@ -87,6 +87,19 @@ def test_what_the_base_itself_answered_without_thoughts_teaches_nothing_new() ->
         assert len(event_line(mixture(**{stream: Account(9, 9, 0, 0, 0, 6, 0, 0, {})})).splitlines()) == 1
 
 
+def test_holes_are_told_with_what_became_of_them() -> None:
+    holes = {
+        "maths": {"likeness": 0.2, "prompts": 50, "filled": True},
+        "code": {"likeness": 0.1, "prompts": 48, "filled": False},
+    }
+    told = {"forms": 312, "self_written": 2000, "holes": holes}
+    line = event_line(replay(maths=True, code=False, chinese=False) | told)
+    assert ", the prompts taken in turns from 312 forms among 2,000 self-written ones;" in line
+    assert "; holes that the base filled: maths (50 prompts);" in line
+    tried = "code (a hole that 48 prompts written for it did not fill)"
+    assert line.endswith(f"; no prompts of their own kind: {tried}, chinese")
+
+
 def test_the_modes_of_replay_and_refused_prompts_are_told() -> None:
     line = event_line(replay(maths=True) | {"modes": {"on": 5, "off": 4}, "refused": 1200})
     assert ", 1,200 prompts refused by the chat template" in line

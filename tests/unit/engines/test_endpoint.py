@@ -86,24 +86,26 @@ def test_tasks_give_every_item_the_score_that_it_has_in_this_process() -> None:
 def test_the_model_writes_whole_prompts_by_itself(kind: str) -> None:
     sampling: dict[str, Any] = {"max_new_tokens": 24, "temperature": 1.0, "top_p": 0.9, "seed": 1}
     with served(kind) as (engine, _):
-        written = engine.write_prompts(4, **sampling)
-        assert engine.write_prompts(4, **sampling) == written
+        written = engine.write_prompts([""] * 6, **sampling)
+        assert engine.write_prompts([""] * 6, **sampling) == written
+        begun = engine.write_prompts(["Sort: 3"] * 6, **sampling)
     assert len(set(written)) > 2
-    assert all(len(text) > 3 and "<|" not in text for text in written)
+    assert all(len(text) > 3 and "<|" not in text for text in written if text)
+    assert len(set(begun)) > 2
+    assert all(text.startswith("Sort: 3 ") for text in begun if text)
 
 
-def test_a_turn_that_ends_otherwise_than_answers_is_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forgetless.engines.prompts._DRAWS_BEFORE_GIVING_UP", 1)
+def test_a_turn_that_ends_otherwise_than_answers_is_not_guessed_at() -> None:
     template = FORMAT.template.replace("'<|' + message['role'] + '|>' + message['content'] + '<|end|>'",
                                        "'<|' + message['role'] + '|>' + message['content'] + '<|system|>'")  # fmt: skip
     chat = ChatFormat(AutoTokenizer.from_pretrained(nano.MODEL_PATH), template=template)
     assert chat.user_closing()[0] not in chat.stop_ids
     sampling: dict[str, Any] = {"max_new_tokens": 60, "temperature": 1.0, "top_p": 1.0, "seed": 1}
     with served("llama.cpp", chat=chat) as (engine, _), pytest.raises(EndpointError, match="runs on") as caught:
-        engine.write_prompts(2, **sampling)
+        engine.write_prompts([""] * 2, **sampling)
     assert caught.value.field == "replay.prompts"
-    with served("vllm", chat=chat) as (engine, _), pytest.raises(ModelError, match="only 0 were whole"):
-        engine.write_prompts(2, **sampling)
+    with served("vllm", chat=chat) as (engine, _):
+        assert engine.write_prompts([""] * 2, **sampling) == ["", ""]
 
 
 @pytest.mark.parametrize("kind", ["vllm", "transformers"])

@@ -13,7 +13,9 @@ from tiny_models import tiny_llama, tiny_tokenizer
 from forgetless.engines import TransformersEngine, measuring
 from forgetless.errors import ModelError
 from forgetless.models import weights_hash
+from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
+from forgetless.synthesis import write_prompts
 from forgetless.tokens import ChatFormat
 
 FORMAT = ChatFormat(tiny_tokenizer())
@@ -87,31 +89,31 @@ def talkative(closing_bonus: float) -> TransformersEngine:
     return TransformersEngine(model, FORMAT, model_hash="m")
 
 
-def test_the_model_writes_as_many_whole_prompts_as_asked():
+def test_the_model_writes_prompts_and_leaves_those_without_an_end_empty():
     told: list[tuple[int, int]] = []
     engine = talkative(2.0)
 
     def write(seed: int) -> list[str]:
         return engine.write_prompts(
-            8, max_new_tokens=24, temperature=1.0, top_p=1.0, seed=seed, progress=lambda *x: told.append(x)
+            [""] * 64, max_new_tokens=24, temperature=1.0, top_p=1.0, seed=seed, progress=lambda *x: told.append(x)
         )
 
     first = write(1)
-    assert len(first) == 8
-    assert all(text == text.strip() and text for text in first)
+    assert len(first) == 64
+    assert all(text == text.strip() for text in first)
+    assert 0 < sum(map(bool, first)) < 64
     assert write(1) == first
     assert write(2) != first
-    assert told[-1] == (8, 8)
+    assert told[-1] == (64, 64)
 
 
 def test_a_model_that_never_ends_a_users_turn_is_given_up_on():
     model = tiny_llama(4, tied=False)
     with torch.no_grad():
         model.lm_head.weight[2] = 0.0
+    settings = ReplaySettings(share=0.5, max_prompt_tokens=2, temperature=0.1, top_p=0.5)
     with pytest.raises(ModelError, match="were whole"):
-        TransformersEngine(model, FORMAT, model_hash="m").write_prompts(
-            20, max_new_tokens=2, temperature=0.1, top_p=0.5, seed=0
-        )
+        write_prompts(TransformersEngine(model, FORMAT, model_hash="m"), 20, settings, seed=0)
 
 
 def test_prompt_learning_is_refused_rather_than_ignored():

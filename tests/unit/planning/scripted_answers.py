@@ -68,11 +68,11 @@ class TimedEngine:
         prompts = [(Message("user", text or "w"),) for text in texts]
         return self.generate(prompts, max_new_tokens=max_new_tokens)
 
-    def write_prompts(self, n: int, *, max_new_tokens: int, **_: Any) -> list[str]:
-        # Every second prompt has to be drawn again.
+    def write_prompts(self, beginnings: Sequence[str], *, max_new_tokens: int, **_: Any) -> list[str]:
+        # Every second prompt comes to no end.
+        n = len(beginnings)
         self._take(Answers((2,) * n, (5,) * n, max_new_tokens))
-        self._take(Answers((2,) * n, (5,) * n, max_new_tokens))
-        return [f"a b c d {i}" for i in range(n)]
+        return [f"a b c d {i}" if i % 2 else "" for i in range(n)]
 
     def answer_likelihoods(self, pairs: Sequence[Any], **_: Any) -> list[Any]:
         self.clock.now += 0.01 * len(pairs)

@@ -13,7 +13,7 @@ from forgetless.planning.asking import ListeningEngine, probe, sample_task
 from forgetless.planning.replay import replay_work, sample_replay
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
-from forgetless.synthesis import ReplayState
+from forgetless.synthesis import ReplayState, write_prompts
 
 LAW = AnsweringLaw(pass_seconds=0.02, prompt_token_seconds=3e-5, fed_token_seconds=4e-4)
 SHAPE = BatchShape(batch_tokens=240, most_rows=10)
@@ -143,7 +143,7 @@ def asked(words: int) -> tuple[Message, ...]:
     ("format", "state"),
     [
         (CHAT, ReplayState(tuple(asked(3 + i % 11) for i in range(90)), ("done",) * 10, whole=True, block_rows=16)),
-        (CHAT, ReplayState((), (), whole=False, block_rows=16)),
+        (CHAT, ReplayState((), (), whole=False, block_rows=16, unwritten=90)),
         (BARE, ReplayState(tuple(asked(4 + i % 5) for i in range(90)), (), whole=True, block_rows=16)),
         (BARE, ReplayState(((Message("user", ""),),) * 90, (), whole=True, block_rows=16)),
     ],
@@ -160,7 +160,7 @@ def test_what_replay_takes_is_known_from_a_few_rows(format: WordFormat, state: R
     prompts = state.prompts[len(state.answers) :]
     before = timed.clock.now
     if not state.whole:
-        texts = timed.write_prompts(90, max_new_tokens=9)
+        texts = write_prompts(timed, 90, settings, seed=0)  # type: ignore[arg-type]
         prompts = tuple(asked(len(text.split())) for text in texts)
     for start in range(0, len(prompts), 16):
         timed.continue_texts([p[0].content for p in prompts[start : start + 16]], max_new_tokens=6)

@@ -16,10 +16,11 @@ from forgetless.errors import ResourceError, RunFolderError
 from forgetless.planning import Plan, Room, follow_plan, looks_in, make_plan, measured
 from forgetless.planning.make import notes_of
 from forgetless.progress import unwatched
-from forgetless.recipe import load_recipe, parse_recipe
-from forgetless.records import from_json, to_json
+from forgetless.recipe import ReplaySettings, load_recipe, parse_recipe
+from forgetless.records import Message, from_json, to_json
 from forgetless.rundir import RunFolder, open_run
 from forgetless.stages import keep_recipe
+from forgetless.synthesis import Hole, ReplayState
 from forgetless.training import predicted_bytes
 
 
@@ -101,6 +102,27 @@ def test_questions_without_an_answer_are_said(world: World) -> None:
     pool = dataclasses.replace(domain.pool, unanswered=3)
     exam = dataclasses.replace(world.ground.exam, domain=dataclasses.replace(domain, pool=pool))
     assert "domain: 3 records without an answer left out" in notes_of(world.recipe, exam, (), None)
+
+
+def told_of_replay(world: World, state: ReplayState, **settings: Any) -> list[str]:
+    replay = ReplaySettings(share=0.5, rows=60, prompts="self", **settings)
+    recipe = world.recipe.model_copy(update={"replay": replay})
+    return [note for note in notes_of(recipe, world.ground.exam, (), state) if "prompts" in note or "up to" in note]
+
+
+def test_what_the_base_has_yet_to_write_is_said(world: World) -> None:
+    unwritten = ReplayState((), (), whole=False, block_rows=16, unwritten=120)
+    written, holes = told_of_replay(world, unwritten)
+    assert written == "the base has 120 prompts to write, for 60 rows that it answers"
+    assert "for each the base then writes up to 16 more" in holes
+    assert told_of_replay(world, unwritten, coverage="balanced") == [written]
+    found = ReplayState((), (), whole=False, block_rows=16, unwritten=16, holes=(Hole("sorting", 0.25, 0),))
+    assert (
+        "`sorting` is not covered by what the base writes by itself (likeness 0.25)" in told_of_replay(world, found)[1]
+    )
+    texts = ReplayState(((Message("user", "", raw_text=True),),), (), whole=True, block_rows=16)
+    (ignored,) = told_of_replay(world, texts)
+    assert ignored.startswith("`replay.coverage` is not read")
 
 
 def test_what_was_assumed_and_chosen_is_said(world: World) -> None:

@@ -274,6 +274,33 @@ def test_replay_names_one_of_the_endpoints(with_setting: Change, refusal: Refuse
     assert recipe.endpoints["fast"].url == "http://localhost:8000/v1"
 
 
+@pytest.mark.parametrize(
+    ("replay", "coverage"),
+    [
+        ({}, "filled"),
+        ({"prompts": [{"files": ["p.jsonl"]}, "self"]}, "filled"),
+        ({"coverage": "as_written"}, "as_written"),
+        ({"prompts": [{"files": ["p.jsonl"]}]}, None),
+        ({"raw_text": True}, None),
+    ],
+)
+def test_prompts_cover_what_is_kept_where_the_base_writes_them(
+    with_setting: Change, replay: dict[str, Any], coverage: str | None
+) -> None:
+    data = with_setting("replay", {"share": 0.5} | replay)
+    data["sources"]["rows"]["share"] = 0.5
+    recipe = parse_recipe(data)
+    assert recipe.replay is not None
+    assert recipe.replay.coverage == coverage
+    assert parse_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+def test_coverage_of_prompts_that_the_base_does_not_write_is_refused(refusal: Refuse) -> None:
+    given = {"share": 0.5, "coverage": "balanced", "prompts": [{"files": ["p.jsonl"]}]}
+    assert "lists no `self`" in refusal("replay", given).rule
+    assert "continues texts" in refusal("replay", {"share": 0.5, "coverage": "filled", "raw_text": True}).rule
+
+
 def test_a_list_has_fixed_items_and_a_margin(refusal: Refuse, with_setting: Change) -> None:
     assert "draws others every time" in refusal("keep.sorting.target", "list").rule
     task = {"type": "choice", "files": ["q.jsonl"], "prompt": "{q}", "choices": "options", "answer": "right"}

@@ -7,7 +7,7 @@ import pytest
 from synthetic_run import BASE, GENTLE, events, write_events, write_run
 
 from forgetless.errors import RunFolderError
-from forgetless.reporting import build_view
+from forgetless.reporting import build_view, write_report
 
 
 def test_everything_of_a_finished_run_is_read(gentle):
@@ -68,6 +68,17 @@ def test_covered_may_be_a_list_of_names(tmp_path: Path):
     view = build_view(tmp_path)
     assert view.covered("a") is True
     assert view.covered("b") is None
+
+
+def test_holes_are_told_as_filled_or_open(tmp_path: Path):
+    holes = {name: {"likeness": 0.1, "prompts": 9, "filled": name == "a"} for name in "ab"}
+    write_events(tmp_path, [{"event": "replay", "rows": 10, "covered": {"a": True, "b": False}, "holes": holes}])
+    replay = build_view(tmp_path).replay
+    assert replay is not None
+    assert (replay.filled, replay.open) == (("a",), ("b",))
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "filled up for: a." in page
+    assert "Still uncovered, although prompts were written for them: b." in page
 
 
 def test_the_path_is_read_from_events_until_there_is_a_certificate(tmp_path: Path):

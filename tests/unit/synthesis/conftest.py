@@ -28,6 +28,7 @@ class ScriptedEngine:
     sampled: list[dict[str, Any]] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
     written: int = 0
+    begun: list[str] = field(default_factory=list)
 
     def generate(self, prompts: Sequence[Sequence[Message]], *, progress: Any = None, **sampling: Any) -> list[str]:
         if len(self.sampled) == self.blocks:
@@ -43,10 +44,11 @@ class ScriptedEngine:
         self.answered += texts
         return [f" and {text[:3]} {sampling['seed'] % 97} {i}" for i, text in enumerate(texts)]
 
-    def write_prompts(self, n: int, *, seed: int, **sampling: Any) -> list[str]:
-        self.written += n
+    def write_prompts(self, beginnings: Sequence[str], *, seed: int, **sampling: Any) -> list[str]:
+        self.written += len(beginnings)
+        self.begun += [begun for begun in beginnings if begun]
         self.sampled.append(sampling)
-        return [self.writes(i, seed) for i in range(n)]
+        return [f"{begun} {self.writes(i, seed)}".strip() for i, begun in enumerate(beginnings)]
 
 
 @dataclass

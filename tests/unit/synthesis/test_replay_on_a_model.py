@@ -32,6 +32,16 @@ def texts(rows: tuple[Row, ...]) -> list[tuple[str, str]]:
     return [(row.messages[0].content, row.messages[1].content) for row in rows]
 
 
+def test_a_model_goes_on_from_the_beginning_of_a_prompt(engine: TransformersEngine) -> None:
+    beginnings = ["Reverse:", "Past: the dog", "<|user|>", ""] * 4
+    written = engine.write_prompts(beginnings, max_new_tokens=40, temperature=1.0, top_p=1.0, seed=0)
+    assert sum(map(bool, written)) > 8
+    assert all(
+        text.startswith(begun) and text != begun for begun, text in zip(beginnings, written, strict=True) if text
+    )
+    assert len(set(written)) > 8
+
+
 def test_a_model_replays_itself(engine: TransformersEngine, tmp_path: Path) -> None:
     first = run(engine, tmp_path / "a")
     assert first.written == 24

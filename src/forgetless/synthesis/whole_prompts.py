@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 from forgetless.errors import ModelError
-from forgetless.progress import Progress
 from forgetless.rundir import content_hash
 
 _ROUNDS = 20
@@ -21,16 +20,14 @@ def whole_prompts(
     *,
     seed: int,
     max_new_tokens: int,
-    progress: Progress | None,
 ) -> list[str]:
     """`n` messages, those that are empty or did not come to an end drawn again.
 
     Args:
         n: How many.
-        draw: Called with a number of draws and their seed; gives back the texts of those that came to an end.
+        draw: Called with a number of draws and their seed; gives back the texts, empty where one came to no end.
         seed: Decides all draws.
         max_new_tokens: Where a draw is cut off, for the error.
-        progress: Told of messages written.
 
     Raises:
         ModelError: Too few draws come to an end.
@@ -47,8 +44,6 @@ def whole_prompts(
         drawn += draws
         texts = draw(draws, int(content_hash(seed, round_number)[:15], 16))
         written += [text.strip() for text in texts if text.strip()]
-        if progress is not None:
-            progress(min(len(written), n), n)
     if len(written) < n:
         raise _writes_no_prompts(len(written), drawn, max_new_tokens)
     return written[:n]

@@ -1,0 +1,267 @@
+"""What do prompts that the base writes hold, balanced and with holes filled? nano on the demo's domain.
+
+Four arms on the same domain rows, for every seed: plain, the domain alone; blind, with replay prompts that hold none of
+three abilities; as written, with nothing but prompts that nano writes itself, as they come; filled, the same with
+`coverage: filled`. All are measured at their last step, on the same fresh items. Prints the domain score, the change of
+every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of a
+bootstrap over seeds and, within them, items; with one seed over items only. Writes bench/results/coverage.json.
+
+Every arm of every seed is kept when it is done, and not run again: remove the folder to begin anew.
+
+    python bench/coverage.py            # five seeds
+    python bench/coverage.py --quick    # one seed, few rows and items
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from results import write_result
+
+from forgetless import nano
+from forgetless.engines import Engine, TransformersEngine
+from forgetless.guard import Exam
+from forgetless.nano.demo import HELD_DOMAIN_SHARE, HELD_KL_WEIGHT, HELD_LEARNING_RATE, LEARNING_RATE, UNCOVERED
+from forgetless.progress import unwatched
+from forgetless.recipe import Recipe, parse_recipe
+from forgetless.replaying import replay_rows
+from forgetless.rundir import atomic_write, open_run
+from forgetless.stages import Ground, lay_ground
+from forgetless.training import blend, fit
+
+Floats = NDArray[np.float64]
+Scores = dict[str, list[float]]
+"""Of the items of every ability, and of the domain."""
+
+BLIND: Final = (*UNCOVERED, "counting")
+"""Abilities that the given prompts leave out."""
+
+ARMS: Final[dict[str, dict[str, Any] | None]] = {
+    "plain": None,
+    "blind": {"prompts": [{"files": ["prompts.jsonl"]}]},
+    "as written": {"prompts": "self", "coverage": "as_written"},
+    "filled": {"prompts": "self", "coverage": "filled"},
+}
+"""What the recipe says of replay."""
+
+RESAMPLES: Final = 1000
+ITEM_SEED: Final = 54_321
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is trained and measured."""
+
+    name: str
+    domain_rows: int
+    epochs: float
+    replay: int
+    items: int
+
+
+WHOLE = Sizes("coverage", domain_rows=1200, epochs=6.0, replay=2000, items=500)
+QUICK = Sizes("coverage_quick", domain_rows=1200, epochs=2.0, replay=600, items=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path("runs") / "bench-coverage", help="keeps what is done")
+    arguments = parser.parse_args()
+    sizes, seeds = (QUICK, 1) if arguments.quick else (WHOLE, arguments.seeds)
+    folder = arguments.folder / sizes.name
+    os.environ["FORGETLESS_CACHE"] = str(folder / "cache")
+    runs = [{arm: kept(folder / f"{seed}-{arm}.json", arm, seed, sizes) for arm in ARMS} for seed in range(seeds)]
+    figures = summary(runs)
+    print(table(figures))
+    holes = {arm: [run[arm]["holes"] for run in runs] for arm in ARMS}
+    write_result(sizes.name, {"sizes": vars(sizes), "blind": BLIND, "holes": holes} | figures, seed=0)
+
+
+def kept(path: Path, arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
+    """The figures of one arm, run unless they are there."""
+    if not path.exists():
+        started = time.monotonic()
+        atomic_write(path, json.dumps(run(arm, seed, sizes)))
+        print(f"seed {seed}, {arm}: {time.monotonic() - started:.0f} s", flush=True)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def run(arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
+    """Scores before and after one fine-tune, and the holes that its replay prompts had."""
+    with tempfile.TemporaryDirectory() as place, open_run(Path(place) / "run") as folder:
+        recipe = write_recipe(Path(place), arm, seed, sizes)
+        ground = lay_ground(recipe, Path(place))
+        replay = replay_rows(recipe, ground, folder, unwatched)
+        after: Scores = {}
+
+        def on_evaluate(model: Any, step: int, tokens: int) -> None:
+            after.update(scores(engine_of(model, ground), ground.exam, sizes.items))
+
+        fit(
+            ground.base,
+            blend(ground.rows, replay, ground.base.format, recipe=recipe),
+            settings=recipe.training,
+            output=Path(place) / "checkpoints",
+            every_steps=100_000,
+            on_evaluate=on_evaluate,
+            seed=seed,
+        )
+        told = next((event for event in folder.events() if event["event"] == "replay"), {})
+        before = scores(ground.engine, ground.exam, sizes.items)
+    uncovered = [name for name, covered in told.get("covered", {}).items() if not covered]
+    return {"before": before, "after": after, "holes": told.get("holes", {}), "uncovered": uncovered,
+            "forms": told.get("forms")}  # fmt: skip
+
+
+def engine_of(model: Any, ground: Ground) -> TransformersEngine:
+    """Answers for the tuned model."""
+    return TransformersEngine(model, ground.base.format, model_hash="tuned", batch_tokens=16384)
+
+
+def scores(engine: Engine, exam: Exam, items: int) -> Scores:
+    """The score of every item, the same ones for all arms and seeds."""
+    return {
+        name: [result.score or 0.0 for result in task.score(engine, task.items("test", limit=items, seed=ITEM_SEED))]
+        for name, task in exam.tasks.items()
+    }
+
+
+def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
+    """Data and recipe of one arm."""
+    write_rows(folder / "domain.jsonl", nano.domain_rows(n=sizes.domain_rows, seed=seed))
+    kinds = [kind for kind in (*nano.ABILITIES * 3, *nano.OTHER_KINDS) if kind not in BLIND]
+    write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=sizes.replay, seed=seed))
+    prompts = ARMS[arm]
+    held = prompts is not None
+    replay = {"share": 1 - HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
+    return parse_recipe(
+        {
+            "name": "arm",
+            "seed": seed,
+            "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
+            "sources": {
+                "rows": {"kind": "domain", "files": ["domain.jsonl"], "share": HELD_DOMAIN_SHARE if held else 1.0}
+            },
+            **({"replay": replay | prompts} if prompts else {}),
+            "mixture": {"repetition_cap": 20},
+            "training": {
+                "learning_rate": HELD_LEARNING_RATE if held else LEARNING_RATE,
+                "epochs": sizes.epochs,
+                "batch_rows": 24 if held else 8,
+                "max_length_tokens": 96,
+                "kl_weight": HELD_KL_WEIGHT if held else 0.0,
+                "kl_tokens": "all",
+            },
+            "domain": {"task": task("domain")},
+            "keep": {name: {"margin_points": 2, "task": task(name)} for name in nano.ABILITIES},
+            "evaluation": {"batch_tokens": 16384},
+        }
+    )
+
+
+def task(name: str) -> dict[str, Any]:
+    """Fresh items of an ability, or of the domain."""
+    return {"type": "procedural", "generator": f"nano/{name}", "items": 3000, "max_new_tokens": 24}
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    lines = ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
+    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+# Figures
+
+
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """For each arm every figure with its interval."""
+    rng = np.random.default_rng(0)
+    tasks = ("domain", *nano.ABILITIES)
+    before = {name: np.array(runs[0]["plain"]["before"][name]) for name in tasks}
+    after = {arm: {name: np.array([run[arm]["after"][name] for run in runs]) for name in tasks} for arm in ARMS}
+    draws = [drawn(rng, len(runs), {name: len(found) for name, found in before.items()}) for _ in range(RESAMPLES)]
+    whole = (np.arange(len(runs)), {name: np.arange(len(found)) for name, found in before.items()})
+
+    def told(figure: Callable[[dict[str, float]], float], arm: str) -> dict[str, Any]:
+        values = [figure(changes(before, after[arm], draw)) for draw in draws]
+        return {
+            "estimate": figure(changes(before, after[arm], whole)),
+            "interval": list(np.quantile(values, (0.025, 0.975))),
+        }
+
+    def part_of_plain(arm: str) -> dict[str, Any]:
+        values = []
+        for draw in (whole, *draws):
+            lost, plain = (blind_drop(changes(before, after[name], draw)) for name in (arm, "plain"))
+            values.append(lost / plain if plain else float("nan"))
+        return {"estimate": values[0], "interval": list(np.nanquantile(values[1:], (0.025, 0.975)))}
+
+    base = float(before["domain"].mean())
+    return {
+        "arms": {
+            arm: {
+                "domain": told(lambda change: base + change["domain"], arm),
+                "changes": {name: told(lambda change, name=name: change[name], arm) for name in nano.ABILITIES},
+                "blind_part_of_plain": part_of_plain(arm),
+                "uncovered": [run[arm]["uncovered"] for run in runs],
+            }
+            for arm in ARMS
+        }
+    }
+
+
+Draw = tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]
+"""Which seeds, and which items of every task."""
+
+
+def drawn(rng: np.random.Generator, seeds: int, items: dict[str, int]) -> Draw:
+    """Seeds and items with replacement; the same for every arm, so that arms are compared in pairs."""
+    return rng.integers(seeds, size=seeds), {name: rng.integers(n, size=n) for name, n in items.items()}
+
+
+def changes(before: dict[str, Floats], after: dict[str, Floats], draw: Draw) -> dict[str, float]:
+    """The mean change of every task over what was drawn."""
+    seeds, items = draw
+    return {
+        name: float((found[seeds][:, items[name]] - before[name][items[name]]).mean()) for name, found in after.items()
+    }
+
+
+def blind_drop(change: dict[str, float]) -> float:
+    """The mean drop of the abilities that the given prompts leave out."""
+    return -sum(change[name] for name in BLIND) / len(BLIND)
+
+
+def table(figures: dict[str, Any]) -> str:
+    """One column for each arm, as a Markdown table; changes in points."""
+    arms = figures["arms"]
+    rows = [f"| | {' | '.join(arms)} |", "|---" * (len(arms) + 1) + "|"]
+    rows.append(line("**domain**, %", [arm["domain"] for arm in arms.values()], "{:.1f}"))
+    for name in nano.ABILITIES:
+        told = [arm["changes"][name] for arm in arms.values()]
+        rows.append(line(f"{name}{' *' * (name in BLIND)}", told, "{:+.1f}"))
+    rows.append(line("mean drop of *, % of plain's", [a["blind_part_of_plain"] for a in arms.values()], "{:.1f}"))
+    return "\n".join(rows)
+
+
+def line(name: str, told: Sequence[dict[str, Any]], form: str) -> str:
+    """A row of estimates with their intervals, in hundredths."""
+    cells = (
+        f"{form} ({form} to {form})".format(*(100 * value for value in (t["estimate"], *t["interval"]))) for t in told
+    )
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
