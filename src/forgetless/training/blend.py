@@ -92,9 +92,7 @@ def blend(
         asked |= {name: ("replay", part) for name, part in _divided(as_rows(replay), parts).items()}
     training = recipe.training
     most = {name: SAMPLE_ROWS if stand_ins and kind == "replay" else MOST_MEASURED for name, (kind, _) in asked.items()}
-    measured = {
-        name: measure_rows(given, chat_format, training, most=most[name]) for name, (_, given) in asked.items()
-    }
+    measured = {name: measure_rows(given, chat_format, training, most=most[name]) for name, (_, given) in asked.items()}
     for name, found in measured.items():
         if found.rejects and not len(found.lengths):
             raise _none_left(name, found.rejects)
