@@ -21,7 +21,7 @@ from forgetless.recipe import Recipe
 from forgetless.records import Row, StreamKind
 from forgetless.sources import Rows, as_rows
 from forgetless.tokens import Account, ChatFormat, Encoded, TokenReject, account_of
-from forgetless.training.documents import MOST_MEASURED, SAMPLE_ROWS, EncodedRows, measure_rows
+from forgetless.training.documents import EncodedRows, measure_rows
 
 
 class DocumentStore(Protocol):
@@ -79,7 +79,7 @@ def blend(
         recipe: Shares, lengths and seed.
         parts: Numbers of the replay rows that hold one capability, by its name; they are a stream of their own. Each
             stream of replay begins with its part of the replay tokens, so that all rows are used equally often.
-        stand_ins: Whether `replay` stands for rows that are yet to be written: a sample says as much of those.
+        stand_ins: Whether `replay` stands for rows that are yet to be written.
 
     Raises:
         DataError, RecipeError: The streams cannot give what the recipe asks of them, or no row of one can be trained.
@@ -91,8 +91,10 @@ def blend(
     if recipe.replay is not None:
         asked |= {name: ("replay", part) for name, part in _divided(as_rows(replay), parts).items()}
     training = recipe.training
-    most = {name: SAMPLE_ROWS if stand_ins and kind == "replay" else MOST_MEASURED for name, (kind, _) in asked.items()}
-    measured = {name: measure_rows(given, chat_format, training, most=most[name]) for name, (_, given) in asked.items()}
+    measured = {
+        name: measure_rows(given, chat_format, training, stand_ins=stand_ins and kind == "replay")
+        for name, (kind, given) in asked.items()
+    }
     for name, found in measured.items():
         if found.rejects and not len(found.lengths):
             raise _none_left(name, found.rejects)

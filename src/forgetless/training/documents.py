@@ -127,14 +127,21 @@ class MeasuredRows:
 
 
 def measure_rows(
-    rows: Rows, chat_format: ChatFormat, settings: TrainingSettings, *, most: int = MOST_MEASURED
+    rows: Rows, chat_format: ChatFormat, settings: TrainingSettings, *, stand_ins: bool = False
 ) -> MeasuredRows:
-    """Encode all rows, or a sample of more than `most`, and keep what a plan needs to know of them.
+    """Encode all rows, or a sample of very many, and keep what a plan needs to know of them.
+
+    Args:
+        rows: The rows.
+        chat_format: How the model writes them.
+        settings: How long a document may be, and what becomes of longer ones.
+        stand_ins: Whether the rows stand for others that are yet to be written: a sample says as much of those.
 
     Raises:
         ModelError: There is a conversation, and no chat template to write it with.
     """
     everything = EncodedRows(rows, chat_format, settings)
+    most = SAMPLE_ROWS if stand_ins else MOST_MEASURED
     chosen = rows.sample(len(rows) if len(rows) <= most else SAMPLE_ROWS)
     rejects, unusable, row_tokens, bare = list[TokenReject](), [], [], list[Encoded]()
     lengths = list[int]()

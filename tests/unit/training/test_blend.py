@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from forgetless.errors import DataError
@@ -103,7 +101,6 @@ def test_raw_text_may_be_replayed() -> None:
 
 
 def test_of_many_stand_ins_a_sample_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[blend.__module__], "SAMPLE_ROWS", 30)
     monkeypatch.setattr("forgetless.training.documents.SAMPLE_ROWS", 30)
     rows = {"bank": [row(i, 3, "bank") for i in range(60)]}
     replay = [row(i, 4, "replay") for i in range(60)]
