@@ -28,6 +28,10 @@ HELD_KL_WEIGHT: Final = 8.0
 HELD_DOMAIN_SHARE: Final = 1 / 3
 DOMAIN_ROWS: Final = 1200
 PROMPTS: Final = 6000
+DOMAIN_ITEMS: Final = {"plain": 2000, "plain_low_lr": 500, "forgetless": 2000}
+ABILITY_ITEMS: Final = {"plain": 200, "plain_low_lr": 200, "forgetless": 3000}
+"""What a collapse of tens of points takes, and what keeping within two points does."""
+
 _ABILITY_WEIGHT: Final = 3
 _ARITHMETIC_WEIGHT: Final = 9
 """How much likelier a replay prompt is of a covered ability, and of the one with by far the most different questions,
@@ -76,10 +80,8 @@ def _arm(arm: str, prompts: str, seed: int) -> dict[str, Any]:
             "kl_weight": HELD_KL_WEIGHT if held else 0.0,
             "kl_tokens": "all",
         },
-        "domain": {"task": _task("domain", items=2000)},
-        "keep": {
-            name: {"margin_points": 2, "task": _task(name, items=3000 if held else 300)} for name in nano.ABILITIES
-        },
+        "domain": {"task": _task("domain", items=DOMAIN_ITEMS[arm])},
+        "keep": {name: {"margin_points": 2, "task": _task(name, items=ABILITY_ITEMS[arm])} for name in nano.ABILITIES},
         "evaluation": {
             "every_steps": 1000,
             "dev_items": 100,
