@@ -131,9 +131,10 @@ def _cell(verdict: Verdict | None) -> Cell:
 
 
 def _base_score(arms: Mapping[str, View], name: str) -> float | None:
-    """The base's score as the first arm's verdict has it; arms with fresh items each measured it on their own."""
+    """The base's score on the most items; arms with fresh items each measured it on their own."""
     verdicts = [view.domain if name == "domain" else view.verdicts.get(name) for view in arms.values()]
-    return next((v.base_score for v in verdicts if v is not None and v.base_score is not None), None)
+    known = [verdict for verdict in verdicts if verdict is not None and verdict.base_score is not None]
+    return max(known, key=lambda verdict: verdict.n).base_score if known else None
 
 
 def _questions(arms: Mapping[str, View]) -> list[Question]:

@@ -51,3 +51,10 @@ def test_an_arm_without_a_certificate_has_no_verdicts(gentle):
     assert problems(html) == []
     assert "没有判定" in html
     assert "同一任务，2 种微调" in html
+
+
+def test_the_base_has_the_score_on_the_most_items(gentle, rough):
+    name, verdict = next(iter(gentle.verdicts.items()))
+    many = replace(verdict, base_score=0.4321, n=verdict.n + rough.verdicts[name].n)
+    held = replace(gentle, certificate=replace(gentle.certificate, verdicts=(many, *gentle.certificate.verdicts[1:])))
+    assert "43.2%" in Page(render_comparison({"plain": rough, "held": held})).text
