@@ -1,9 +1,9 @@
-"""What do prompts that the base writes hold, balanced and with holes filled? nano on the demo's domain.
+"""What do prompts that the base writes hold, as they come and balanced? nano on the demo's domain.
 
 Four arms on the same domain rows, for every seed: plain, the domain alone; blind, with replay prompts that hold none of
-three abilities; as written, with nothing but prompts that nano writes itself, as they come; filled, the same with
-`coverage: filled`. All are measured at their last step, on the same fresh items. Prints the domain score, the change of
-every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of a
+three abilities; as written, with nothing but prompts that nano writes itself, as they come; balanced, the same with
+`coverage: balanced`. All are measured at their last step, on the same fresh items. Prints the domain score, the change
+of every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of a
 bootstrap over seeds and, within them, items; with one seed over items only. Writes bench/results/coverage.json.
 
 Every arm of every seed is kept when it is done, and not run again: remove the folder to begin anew.
@@ -50,7 +50,7 @@ ARMS: Final[dict[str, dict[str, Any] | None]] = {
     "plain": None,
     "blind": {"prompts": [{"files": ["prompts.jsonl"]}]},
     "as written": {"prompts": "self", "coverage": "as_written"},
-    "filled": {"prompts": "self", "coverage": "filled"},
+    "balanced": {"prompts": "self", "coverage": "balanced"},
 }
 """What the recipe says of replay."""
 

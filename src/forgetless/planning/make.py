@@ -190,7 +190,7 @@ def _coverage(settings: ReplaySettings, replay: ReplayState) -> Iterator[str]:
         return
     if replay.unwritten:
         yield f"the base has {replay.unwritten:,} prompts to write, for {settings.rows:,} rows that it answers"
-    if replay.unwritten and not replay.holes and settings.coverage == "filled":
+    if replay.unwritten and not replay.holes and settings.coverage != "as_written":
         missing = settings.rows - len(replay.prompts)
         most = prompts_for_each(1, rows=settings.rows, missing=missing)
         yield (

@@ -128,14 +128,14 @@ class ReplaySettings(Settings):
     continues raw text: the beginnings of the texts there, or with `self` nothing but the beginning of a document.
     `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
 
-    `coverage` says how self-written prompts are chosen: `as_written`; `balanced`, so that kinds which the base writes
-    seldom are not drowned by common ones; or `filled`, where it also writes prompts for the kept abilities that the
-    prompts leave uncovered.
+    `coverage` says how self-written prompts are chosen: `as_written`; `filled`, where the base also writes prompts for
+    the kept abilities that they leave uncovered; or `balanced`, filled and chosen so that kinds which it writes seldom
+    are not drowned by common ones.
     """
 
     share: Share
     prompts: Literal["self"] | Annotated[list[Literal["self"] | FileSettings], Field(min_length=1)] = "self"
-    coverage: Literal["as_written", "balanced", "filled"] | None = None
+    coverage: Literal["as_written", "filled", "balanced"] | None = None
     raw_text: bool = False
     endpoint: str | None = None
     rows: Annotated[Whole, Field(ge=1)] = 1000

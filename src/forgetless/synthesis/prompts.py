@@ -97,15 +97,15 @@ def choose_prompts(
     sieve, given = _Sieve(settings, format, frozenset(exclude)), list[Prompt]()
     sieve.fill(given, given_prompts(settings.prompt_files, folder=folder, seed=seed), settings.rows)
     missing = settings.rows - len(given) if settings.writes_prompts else 0
-    as_written = settings.coverage == "as_written"
-    wanted, pool = missing if as_written else SPARE * missing, list[Prompt]()
+    balanced = settings.coverage == "balanced"
+    wanted, pool = SPARE * missing if balanced else missing, list[Prompt]()
     unwritten = wanted if author is None else sieve.fill(pool, author.own() if missing else (), wanted, quotes)
     if author is None or unwritten or not missing:
         return ChosenPrompts(tuple(given), unwritten, sieve.left_out(), len(pool))
 
-    groups = [0] * len(pool) if as_written else group_by_form(_texts(pool))
+    groups = group_by_form(_texts(pool)) if balanced else [0] * len(pool)
     filled = _Filled([], [], 0)
-    if settings.coverage == "filled":
+    if settings.coverage != "as_written":
         holes = find_holes(kinds, _texts([*given, *_taken(pool, groups, missing)]))
         each = prompts_for_each(len(holes), rows=settings.rows, missing=missing)
         filled = _fill_holes(holes, each, author, sieve, quotes, kinds)
@@ -115,7 +115,7 @@ def choose_prompts(
         unwritten=filled.unwritten,
         left_out=sieve.left_out(),
         self_written=len(pool) + len(filled.prompts),
-        forms=0 if as_written else len(set(groups)),
+        forms=len(set(groups)) if balanced else 0,
         holes=tuple(filled.holes),
     )
 

@@ -167,7 +167,7 @@ def test_the_model_writes_the_prompts_when_asked_to(scripted: Any, replay: Repla
     engine = scripted()
     found = replay(engine, prompts="self", rows=30)
     assert len(found.rows) == 30
-    assert engine.written == 64, "two for each row, in whole blocks"
+    assert engine.written == 32, "one for each row, in whole blocks"
     assert all(row.messages[0].content.startswith("prompt") for row in found.rows)
     again = scripted()
     assert replay(again, prompts="self", rows=30).rows == found.rows
@@ -182,7 +182,7 @@ def test_the_model_writes_the_prompts_that_files_leave_missing(scripted: Any, st
     assert (len(known.prompts), known.whole, engine.written) == (12, False, 0)
     found = replay(engine, prompts=both, rows=30, exclude={prompt_key([Message("user", "Question 7?")])})
     asked = [row.messages[0].content.split()[0] for row in found.rows]
-    assert (asked.count("Question"), asked.count("prompt"), engine.written) == (12, 18, 48)
+    assert (asked.count("Question"), asked.count("prompt"), engine.written) == (12, 18, 32)
     again = state(engine, prompts=both, rows=30)
     assert (again.whole, again.complete, again.prompts[:12]) == (True, True, known.prompts)
     enough = scripted()
