@@ -3,8 +3,8 @@
 Four arms on the same domain rows, for every seed: plain, the domain alone; blind, with replay prompts that hold none of
 three abilities; as written, with nothing but prompts that nano writes itself, as they come; balanced, the same with
 `coverage: balanced`. All are measured at their last step, on the same fresh items. Prints the domain score, the change
-of every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of a
-bootstrap over seeds and, within them, items; with one seed over items only. Writes bench/results/coverage.json.
+of every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of
+a bootstrap over seeds and, within them, items; with one seed over items only. Writes bench/results/coverage.json.
 
 Every arm of every seed is kept when it is done, and not run again: remove the folder to begin anew.
 
