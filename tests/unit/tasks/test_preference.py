@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from http_server import Answer, Asked, Site, serving
 
 from forgetless.engines import server as server_module
 from forgetless.errors import EndpointError, TaskError
@@ -19,12 +17,10 @@ from forgetless.records import Judgements, Message, ScoreSheet, from_json, to_js
 from forgetless.rundir import ScoreStore
 from forgetless.tasks import FixedTask, Task, against, build_task, judgements_in, measure
 from forgetless.tasks.judge import Pair, is_chinese, question, verdict
+from http_server import Site
+from judge_server import judging
 
 Write = Callable[..., str]
-Reply = Callable[[str, str, str], str]
-"""The judge's reply to a request and two answers."""
-
-_PARTS = re.compile(r"--- (\w+)[:：].*?---\n(.*?)\n(?=--- \1)", re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -32,20 +28,6 @@ def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORGETLESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(server_module, "_FIRST_PAUSE_SECONDS", 0.001)
-
-
-@contextmanager
-def judging(reply: Reply) -> Iterator[Site]:
-    def answer(asked: Asked) -> Answer:
-        if asked.path == "/v1/models":
-            return Answer({"data": [{"id": "wise"}]})
-        said = asked.body["messages"][-1]["content"]
-        parts = [part for _, part in _PARTS.findall(said)]
-        text = reply(*parts) if len(parts) == 3 else "Hello."
-        return Answer({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
-
-    with serving(answer) as site:
-        yield site
 
 
 def judged(site: Site) -> list[str]:
