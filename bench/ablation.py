@@ -60,7 +60,7 @@ from results import FOLDER, write_result
 
 from forgetless.losses import TokenSum, TokenWeights, cross_entropy_sum
 from forgetless.models import load_model
-from forgetless.nano.demo import PROMPTS, write_demo
+from forgetless.nano.demo import EPOCHS, PROMPTS, write_demo
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.records import ItemResult
 
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="; ".join(ARMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--items", type=int, default=400, help="of each ability, and of the domain")
-    parser.add_argument("--epochs", type=float, default=6)
+    parser.add_argument("--epochs", type=float, default=EPOCHS)
     parser.add_argument("--replay-rows", type=int, default=PROMPTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--table", action="store_true", help="print what stands in bench/results, and train nothing")

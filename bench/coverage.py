@@ -31,7 +31,7 @@ from results import write_result
 from forgetless import nano
 from forgetless.engines import Engine, TransformersEngine
 from forgetless.guard import Exam
-from forgetless.nano.demo import HELD_DOMAIN_SHARE, HELD_KL_WEIGHT, HELD_LEARNING_RATE, LEARNING_RATE, UNCOVERED
+from forgetless.nano import demo
 from forgetless.progress import unwatched
 from forgetless.recipe import Recipe, parse_recipe
 from forgetless.replaying import replay_rows
@@ -43,7 +43,7 @@ Floats = NDArray[np.float64]
 Scores = dict[str, list[float]]
 """Of the items of every ability, and of the domain."""
 
-BLIND: Final = (*UNCOVERED, "counting")
+BLIND: Final = (*demo.UNCOVERED, "counting")
 """Abilities that the given prompts leave out."""
 
 ARMS: Final[dict[str, dict[str, Any] | None]] = {
@@ -64,13 +64,13 @@ class Sizes:
 
     name: str
     domain_rows: int
-    epochs: float
+    epochs: int
     replay: int
     items: int
 
 
-WHOLE = Sizes("coverage", domain_rows=1200, epochs=6.0, replay=2000, items=500)
-QUICK = Sizes("coverage_quick", domain_rows=1200, epochs=2.0, replay=600, items=100)
+WHOLE = Sizes("coverage", domain_rows=demo.DOMAIN_ROWS, epochs=demo.EPOCHS, replay=2000, items=500)
+QUICK = Sizes("coverage_quick", domain_rows=demo.DOMAIN_ROWS, epochs=2, replay=600, items=100)
 
 
 def main() -> None:
@@ -145,23 +145,23 @@ def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
     write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=sizes.replay, seed=seed))
     prompts = ARMS[arm]
     held = prompts is not None
-    replay = {"share": 1 - HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
+    replay = {"share": 1 - demo.HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
     return parse_recipe(
         {
             "name": "arm",
             "seed": seed,
             "model": {"path": str(nano.MODEL_PATH), "dtype": "float32", "device": "cpu"},
             "sources": {
-                "rows": {"kind": "domain", "files": ["domain.jsonl"], "share": HELD_DOMAIN_SHARE if held else 1.0}
+                "rows": {"kind": "domain", "files": ["domain.jsonl"], "share": demo.HELD_DOMAIN_SHARE if held else 1.0}
             },
             **({"replay": replay | prompts} if prompts else {}),
             "mixture": {"repetition_cap": 20},
             "training": {
-                "learning_rate": HELD_LEARNING_RATE if held else LEARNING_RATE,
+                "learning_rate": demo.HELD_LEARNING_RATE if held else demo.LEARNING_RATE,
                 "epochs": sizes.epochs,
-                "batch_rows": 24 if held else 8,
+                "batch_rows": demo.HELD_BATCH_ROWS if held else demo.BATCH_ROWS,
                 "max_length_tokens": 96,
-                "kl_weight": HELD_KL_WEIGHT if held else 0.0,
+                "kl_weight": demo.HELD_KL_WEIGHT if held else 0.0,
                 "kl_tokens": "all",
             },
             "domain": {"task": task("domain")},

@@ -28,7 +28,7 @@ from forgetless.training import blend, fit
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 7e-4, 1e-3, 1.5e-3, 2e-3])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--items", type=int, default=1000)
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """Is nano small enough to be the laboratory? One core: a fine-tune, and 2,000 items of each ability.
 
-Both are timed several times in turn and the medians told. The fine-tune is the plain arm of the demo: 1,200 rows in six
-epochs, without looks. The items are fresh, asked of the base through the engine, with nothing from a cache.
+Both are timed several times in turn and the medians told. The fine-tune is the plain arm of the demo, without looks.
+The items are fresh, asked of the base through the engine, with nothing from a cache.
 
     taskset -c 0 python bench/nano_speed.py [--rounds N]
 """
