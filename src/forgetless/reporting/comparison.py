@@ -38,6 +38,7 @@ class Arm:
     link: str
     view: View
     summary: Phrase
+    position: Phrase | None
     kept: int
     countable: int
     dropped: int
@@ -117,6 +118,7 @@ def _arm(name: str, view: View, text: ArmText | None, position: int) -> Arm:
         link=text.link if text else "",
         view=view,
         summary=summary,
+        position=wording.position(view),
         kept=kept,
         countable=countable,
         dropped=dropped,

@@ -48,6 +48,18 @@ def second_line(view: View) -> Phrase | None:
     return phrase("headline.in_between_gain", a=a, **_change(domain))
 
 
+def position(view: View) -> Phrase | None:
+    """How far from the base everything was shown to be kept, and the domain's score there; `None` without a walk."""
+    certificate = view.certificate
+    if certificate is None or not certificate.path:
+        return None
+    domain = certificate.certified_domain
+    if domain is None or certificate.certified_a <= 0:
+        return phrase("comparison.at_base")
+    a, there = numbers.decimal(certificate.certified_a), numbers.percent(domain.tuned_score)
+    return phrase("comparison.at_position", a=a, domain=there)
+
+
 def compared(view: View) -> Phrase:
     """Two finished models in one sentence: what was kept, and what was not."""
     missing = _missing(tuple(view.verdicts.values()))

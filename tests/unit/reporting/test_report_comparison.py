@@ -58,3 +58,13 @@ def test_the_base_has_the_score_on_the_most_items(gentle, rough):
     many = replace(verdict, base_score=0.4321, n=verdict.n + rough.verdicts[name].n)
     held = replace(gentle, certificate=replace(gentle.certificate, verdicts=(many, *gentle.certificate.verdicts[1:])))
     assert "43.2%" in Page(render_comparison({"plain": rough, "held": held})).text
+
+
+def test_it_says_how_far_from_the_base_everything_is_kept(gentle, rough):
+    domain = replace(gentle.domain, tuned_score=0.6543)
+    between = replace(gentle.certificate, certified=False, certified_a=0.25, certified_domain=domain)
+    nowhere = replace(rough.certificate, certified=False, certified_a=0.0, certified_domain=None)
+    arms = {"plain": replace(rough, certificate=nowhere), "held": replace(gentle, certificate=between)}
+    text = Page(render_comparison(arms)).text
+    assert "a = 0.25, domain 65.4%" in text
+    assert "a = 0, the base itself" in text
