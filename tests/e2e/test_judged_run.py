@@ -75,7 +75,7 @@ def test_the_judge_decides_about_what_it_was_asked(whole: World) -> None:
     assert not taste.missing
 
 
-def test_a_fall_between_two_blocks_changes_nothing(whole: World, url: str, tmp_path: Path) -> None:
+def test_a_fall_before_the_certificate_changes_nothing(whole: World, url: str, tmp_path: Path) -> None:
     build_judged_world(tmp_path, url)
     with pytest.raises(KilledError):
         run_world(tmp_path, on_event=at_event("chosen", 1, fall))

@@ -1,8 +1,8 @@
 """The demo's data and recipes: one domain, three ways to fine-tune nano on it.
 
 A folder goes in; data files and recipes are written there like those of any user, and the recipes come back. `plain`
-trains on the domain alone, `plain_low_lr` at a third of its learning rate, and
-`forgetless` adds rows that nano answered itself and the KL term. All see the same domain rows.
+trains on the domain alone, `plain_low_lr` at a third of its learning rate, and `forgetless` adds rows that nano
+answered itself and the KL term. All see the same domain rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DOMAIN_ROWS: Final = 1200
 EPOCHS: Final = 4
 BATCH_ROWS: Final = 4
 HELD_BATCH_ROWS: Final = 12
-"""Packed rows of a step: small ones, so that the domain takes half the tokens that it takes with twice as many."""
+"""Packed rows of a step: small steps learn the domain in fewer tokens (docs/design/log.md)."""
 PROMPTS: Final = 9000
 DOMAIN_ITEMS: Final = {"plain": 2000, "plain_low_lr": 500, "forgetless": 2000}
 ABILITY_ITEMS: Final = {"plain": 200, "plain_low_lr": 200, "forgetless": 3000}
