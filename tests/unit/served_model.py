@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from http_server import Answer, Asked
 from transformers import PreTrainedModel
 
 from forgetless.engines import measuring
 from forgetless.engines.decoding import TokenChooser, continue_batch
 from forgetless.tokens import ChatFormat
+from http_server import Answer, Asked
 
 KINDS = ("vllm", "sglang", "llama.cpp", "transformers", "older")
 SCORING_KINDS = ("vllm", "sglang", "older")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from http_server import Answer, Asked, Site, serving
 from served_model import THINKS, ServedModel
 from transformers import AutoTokenizer
 
@@ -26,6 +25,7 @@ from forgetless.replaying import replay_rows
 from forgetless.rundir import RunFolder, open_run
 from forgetless.stages import Ground, engine_of
 from forgetless.tokens import ChatFormat
+from http_server import Answer, Asked, Site, serving
 
 KEY = "sk-very-secret-0123456789"
 ROWS = 20

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from http_server import Site, serving
 from served_model import ServedModel
 
 from forgetless import nano
@@ -16,6 +15,7 @@ from forgetless.comparison import compare
 from forgetless.engines import server as server_module
 from forgetless.models import LoadedModel, load_folder
 from forgetless.recipe import ComparisonRecipe, EndpointSettings
+from http_server import Site, serving
 
 Command = Callable[..., Any]
 Refused = Callable[..., str]

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from http_server import Answer, Asked, Site, serving
 from served_model import KINDS, SCORING_KINDS, ServedModel, nothing_is_certain
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -21,6 +20,7 @@ from forgetless.tasks import build_task
 from forgetless.tasks.answer_probability import ProbabilityScorer
 from forgetless.tasks.choice import ChoiceScorer
 from forgetless.tokens import ChatFormat
+from http_server import Answer, Asked, Site, serving
 
 FORMAT = ChatFormat(AutoTokenizer.from_pretrained(nano.MODEL_PATH))
 MODEL = AutoModelForCausalLM.from_pretrained(nano.MODEL_PATH).eval()

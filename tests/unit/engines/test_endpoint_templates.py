@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from chat_templates import chat_format
-from http_server import Answer, Asked, Site, serving
 from served_model import KINDS, THINKS, ServedModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -20,6 +19,7 @@ from forgetless.errors import EndpointError, ModelError
 from forgetless.recipe import EndpointSettings, parse_recipe
 from forgetless.records import Message, ToolCall
 from forgetless.tokens import ChatFormat
+from http_server import Answer, Asked, Site, serving
 
 MODEL = AutoModelForCausalLM.from_pretrained(nano.MODEL_PATH).eval()
 TOOL = json.dumps({"type": "function", "function": {"name": "sort", "description": "sorts <|end|>"}})

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from http_server import Answer, Asked, serving
 
 from forgetless.engines import server as server_module
 from forgetless.engines.server import RefusalError, Request, Server
 from forgetless.errors import EndpointError
 from forgetless.recipe import EndpointSettings
+from http_server import Answer, Asked, serving
 
 KEY = "sk-very-secret-0123456789"
 
