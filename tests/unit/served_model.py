@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from forgetless.engines import measuring
 from forgetless.engines.decoding import TokenChooser, continue_batch
+from forgetless.sampling import Sampling
 from forgetless.tokens import ChatFormat
 from http_server import Answer, Asked
 
@@ -138,10 +139,8 @@ class ServedModel:
         temperature = settings.get("temperature", 1.0) if sampled and self.samples else 0.0
         self.read.append(list(ids))
         with self.busy, measuring(self.model):
-            choose = TokenChooser(
-                temperature=temperature, top_p=settings.get("top_p", 1.0), seed=body.get("seed") or 0,
-                device=self.model.device,
-            )  # fmt: skip
+            sampling = Sampling(temperature, settings.get("top_p", 1.0), body.get("seed") or 0)
+            choose = TokenChooser(sampling, self.model.device)
             (found,) = continue_batch(
                 self.model, [ids], room=[limit], stops=stops, pad_id=self.chat.pad_id, choose=choose
             )

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from forgetless.errors import EndpointError
 from forgetless.records import Message
+from forgetless.sampling import Sampling
 
 from .engine import Engine
 
@@ -70,7 +71,9 @@ def _check_sampling(
     temperature: float,
     field: str,
 ) -> None:
-    drawn = (e.generate(prompts, max_new_tokens=TOKENS_COMPARED, temperature=temperature) for e in (here, served))
+    drawn = (
+        e.generate(prompts, max_new_tokens=TOKENS_COMPARED, sampling=Sampling(temperature)) for e in (here, served)
+    )
     here_moved, served_moved = (
         sum(one != other for one, other in zip(fixed, free, strict=True))
         for fixed, free in zip(greedy, drawn, strict=True)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from forgetless.sampling import Sampling
+
 from .batches import pass_tokens
 from .prefixes import shared_prefix
 from .reuse import reuse_of
@@ -31,17 +33,14 @@ class TokenChooser:
     """Picks the next token of each row: the likeliest at temperature 0, else one drawn from a generator of its own.
 
     Args:
-        temperature: Divides the logits before they become probabilities.
-        top_p: Draws only from the likeliest tokens that together reach this probability (Holtzman et al.,
-            arXiv 1904.09751).
-        seed: Decides every draw, whatever the state of torch's global generator.
+        sampling: How; its seed decides every draw, whatever the state of torch's global generator.
         device: Where the logits are.
     """
 
-    def __init__(self, *, temperature: float, top_p: float, seed: int, device: torch.device) -> None:
-        self._temperature = temperature
-        self._top_p = top_p
-        self._generator = torch.Generator(device).manual_seed(seed)
+    def __init__(self, sampling: Sampling, device: torch.device) -> None:
+        self._temperature = sampling.temperature
+        self._top_p = sampling.top_p
+        self._generator = torch.Generator(device).manual_seed(sampling.seed)
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Token ids of shape [rows] for logits of shape [rows, vocabulary]."""

@@ -20,6 +20,7 @@ from forgetless.progress import Progress
 from forgetless.recipe import EndpointSettings
 from forgetless.records import Message
 from forgetless.rundir import content_hash
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.tokens import ChatFormat, Prompt
 from forgetless.tokens.rendering import thinking_mode
 
@@ -150,9 +151,7 @@ class EndpointEngine:
         prompts: Sequence[Sequence[Message]],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
@@ -163,9 +162,7 @@ class EndpointEngine:
         Args:
             prompts: Conversations that await the assistant.
             max_new_tokens: An answer is cut there, or where the model's window ends.
-            temperature: 0 for the likeliest token each time.
-            top_p: Share of the probability to draw from.
-            seed: Decides the seeds of the answers.
+            sampling: How its tokens are chosen; every answer gets a seed of its own from it.
             stop_texts: An answer is cut before the first of them.
             progress: Told of answers done.
 
@@ -174,7 +171,7 @@ class EndpointEngine:
                 was thought and what was said.
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
-        draw = Draw(max_new_tokens, temperature, top_p, seed, self._stops)
+        draw = Draw(max_new_tokens, sampling, self._stops)
         if any(message.raw_text for messages in prompts for message in messages):
             self._known_format("raw_text", "prompts outside the chat template")
         if self._format is None:
@@ -191,9 +188,7 @@ class EndpointEngine:
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """What the model writes after each raw text; after an empty one, a text of its own.
@@ -205,7 +200,7 @@ class EndpointEngine:
         """
         format = self._known_format("replay.prompts", "texts to continue")
         starts = [format.text_start(text) for text in texts]
-        written = self._answers(starts, Draw(max_new_tokens, temperature, top_p, seed, self._stops), progress)
+        written = self._answers(starts, Draw(max_new_tokens, sampling, self._stops), progress)
         return self._continuations(starts, written, spaced=True)
 
     def write_prompts(
@@ -213,9 +208,7 @@ class EndpointEngine:
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """User messages that the model writes by itself; see `TransformersEngine.write_prompts`.
@@ -227,9 +220,7 @@ class EndpointEngine:
         """
         format = self._known_format("replay.prompts", "self")
         begun, closing = format.begun_turns(beginnings), format.user_closing()[0]
-        written = self._answers(
-            begun, Draw(max_new_tokens, temperature, top_p, seed, self._stops | {closing}), progress
-        )
+        written = self._answers(begun, Draw(max_new_tokens, sampling, self._stops | {closing}), progress)
         rest = self._continuations(begun, written, spaced=any(beginnings))
         return [
             (start + text).strip() if self._ended_at(closing, w) else ""
@@ -273,7 +264,10 @@ class EndpointEngine:
             form.request(
                 self.settings.model,
                 self._as_text(prompt, i, len(prompts)) if form.reads == "text" else prompt,
-                draw._replace(max_new_tokens=self._room(lengths[i], draw), seed=_seed(draw.seed, i)),
+                draw._replace(
+                    max_new_tokens=self._room(lengths[i], draw),
+                    sampling=draw.sampling.seeded(_seed(draw.sampling.seed, i)),
+                ),
             )
             for i, prompt in enumerate(prompts)
         ]

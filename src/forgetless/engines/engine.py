@@ -8,6 +8,7 @@ from typing import Protocol
 
 from forgetless.progress import Progress
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,11 @@ class Engine(Protocol):
         prompts: Sequence[Sequence[Message]],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
-        """The model's answer to each conversation, in order; greedy at temperature 0, else sampled from `seed`.
+        """The model's answer to each conversation, in order.
 
         Thoughts stand before an answer as `forgetless.thoughts` writes them. An answer goes no further than the first
         of `stop_texts`, which does not belong to it.
@@ -67,9 +66,7 @@ class Engine(Protocol):
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """What the model writes after each raw text, in order; after an empty one, a text of its own."""
@@ -80,9 +77,7 @@ class Engine(Protocol):
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """User messages that the model writes by itself from the opening of a conversation, one for each beginning.

@@ -12,6 +12,7 @@ from forgetless.engines.engine import AnswerLikelihood
 from forgetless.engines.in_process import TransformersEngine
 from forgetless.progress import Progress
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 
 
 class FittingEngine:
@@ -31,9 +32,7 @@ class FittingEngine:
         prompts: Sequence[Sequence[Message]],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
@@ -50,9 +49,7 @@ class FittingEngine:
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty continuations.
@@ -68,9 +65,7 @@ class FittingEngine:
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty prompts."""

@@ -10,6 +10,7 @@ Sources: the request models of vLLM (`entrypoints/openai`), SGLang (`srt/entrypo
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.thoughts import CLOSE, OPEN
 
 from .server import Request
@@ -26,12 +28,10 @@ Ids = Sequence[int]
 
 
 class Draw(NamedTuple):
-    """How one answer is drawn: greedily at temperature 0. `stops` are the tokens that end it."""
+    """How one answer is drawn. `stops` are the tokens that end it."""
 
     max_new_tokens: int
-    temperature: float
-    top_p: float
-    seed: int
+    sampling: Sampling = GREEDY
     stops: Collection[int] = ()
 
 
@@ -88,9 +88,9 @@ class AnswerForm:
 def _standard(draw: Draw) -> dict[str, Any]:
     return {
         "max_tokens": draw.max_new_tokens,
-        "temperature": draw.temperature,
-        "top_p": draw.top_p,
-        "seed": draw.seed,
+        "temperature": draw.sampling.temperature,
+        "top_p": draw.sampling.top_p,
+        "seed": draw.sampling.seed,
     }
 
 
@@ -102,14 +102,15 @@ def _extended(draw: Draw) -> dict[str, Any]:
 
 
 def _generation_config(draw: Draw) -> dict[str, Any]:
-    sampled = {"do_sample": True, "temperature": draw.temperature, "top_p": draw.top_p, "top_k": 0}
+    temperature, top_p, seed = dataclasses.astuple(draw.sampling)
+    sampled = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     settings = {
         "max_new_tokens": draw.max_new_tokens,
         "repetition_penalty": 1.0,
         "eos_token_id": sorted(draw.stops),
-        **(sampled if draw.temperature > 0.0 else {"do_sample": False}),
+        **(sampled if temperature > 0.0 else {"do_sample": False}),
     }
-    return {"seed": draw.seed, "generation_config": json.dumps(settings)}
+    return {"seed": seed, "generation_config": json.dumps(settings)}
 
 
 TOKEN_FORMS: Final = (

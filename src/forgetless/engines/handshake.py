@@ -119,7 +119,7 @@ def heeds_thinking_switch(server: Server, served: ServedModel) -> bool:
     server that does not count is trusted.
     """
     (greeting,) = _GREETING
-    draw = Draw(max_new_tokens=1, temperature=0.0, top_p=1.0, seed=0)
+    draw = Draw(max_new_tokens=1)
     lengths = []
     for mode in (True, False):
         fields = as_fields([dataclasses.replace(greeting, enable_thinking=mode)], {})
@@ -147,7 +147,7 @@ def _greet(
         prompt = format.encode_prompt(_GREETING)
     elif format is not None:
         prompt = format.render(_GREETING, add_generation_prompt=True)
-    draw = Draw(max_new_tokens=1, temperature=0.0, top_p=1.0, seed=0, stops=stop_ids)
+    draw = Draw(max_new_tokens=1, stops=stop_ids)
     return server.ask(form.request(model, prompt, draw))
 
 

@@ -14,6 +14,7 @@ from forgetless.models import attention_of, plain_model, stop_ids_of
 from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.tokens import ChatFormat, Prompt
 
 from .batches import LOGITS_PER_BATCH, length_sorted_batches
@@ -102,9 +103,7 @@ class TransformersEngine:
         prompts: Sequence[Sequence[Message]],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
@@ -113,9 +112,7 @@ class TransformersEngine:
         Args:
             prompts: Conversations that await the assistant.
             max_new_tokens: An answer is cut there, or where the model's window ends.
-            temperature: 0 for the likeliest token each time.
-            top_p: Share of the probability to draw from.
-            seed: Decides all draws of this call.
+            sampling: How its tokens are chosen.
             stop_texts: An answer is cut before the first of them.
             progress: Told of answers done.
 
@@ -123,7 +120,7 @@ class TransformersEngine:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
         asked = self.encode_prompts(prompts)
-        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        choose = TokenChooser(sampling, self._model.device)
         # A text that stands in the thoughts ends nothing, and thoughts are told from the answer at its end only.
         early = StopTexts(stop_texts, self._format.decode) if stop_texts and not self._format.marks_thoughts else None
         ids = [prompt.ids for prompt in asked]
@@ -136,9 +133,7 @@ class TransformersEngine:
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """What the model writes after each raw text; after an empty one, a text of its own.
@@ -147,7 +142,7 @@ class TransformersEngine:
             ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
         """
         ids = self.encode_texts(texts)
-        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        choose = TokenChooser(sampling, self._model.device)
         found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
         return self._format.decode_continuations(ids, [continuation.ids for continuation in found])
 
@@ -156,9 +151,7 @@ class TransformersEngine:
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """User messages that the model writes by itself from the opening of a conversation, one for each beginning.
@@ -166,9 +159,7 @@ class TransformersEngine:
         Args:
             beginnings: What a message begins with; may be empty.
             max_new_tokens: A message that does not come to the end of the user's turn by then is given back empty.
-            temperature: As in `generate`.
-            top_p: As in `generate`.
-            seed: Decides all draws of this call.
+            sampling: How its tokens are chosen.
             progress: Told of messages done.
 
         Raises:
@@ -176,7 +167,7 @@ class TransformersEngine:
         """
         begun, closing = self._format.begun_turns(beginnings), self._format.user_closing()[0]
         self._check_window([len(ids) + 1 for ids in begun])
-        choose = TokenChooser(temperature=temperature, top_p=top_p, seed=seed, device=self._model.device)
+        choose = TokenChooser(sampling, self._model.device)
         drawn = self._continue(begun, max_new_tokens, self._stops | {closing}, choose, progress)
         rest = self._format.decode_continuations(begun, [continuation.ids for continuation in drawn])
         return [

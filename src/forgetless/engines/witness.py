@@ -12,6 +12,7 @@ from typing import NamedTuple
 from forgetless.engines.engine import AnswerLikelihood
 from forgetless.progress import Progress
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 
 
 class Question(NamedTuple):
@@ -35,9 +36,7 @@ class WitnessEngine:
         prompts: Sequence[Sequence[Message]],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
@@ -50,9 +49,7 @@ class WitnessEngine:
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty continuations."""
@@ -64,9 +61,7 @@ class WitnessEngine:
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """Empty prompts."""

@@ -17,6 +17,7 @@ from forgetless.engines import AnswerLikelihood, Engine
 from forgetless.planning.answering import Answers, BatchShape, Passes, passes_for
 from forgetless.progress import Progress
 from forgetless.records import Item, Message
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.tasks import Task
 from forgetless.tokens import ChatFormat
 
@@ -84,9 +85,7 @@ class ListeningEngine:
         prompts: Prompts,
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         stop_texts: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[str]:
@@ -95,9 +94,7 @@ class ListeningEngine:
         texts = self._engine.generate(
             prompts,
             max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
+            sampling=sampling,
             stop_texts=stop_texts,
             progress=progress,
         )
@@ -110,15 +107,13 @@ class ListeningEngine:
         texts: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        sampling: Sampling = GREEDY,
         progress: Progress | None = None,
     ) -> list[str]:
         """The engine's continuations."""
         started = self.clock()
         written = self._engine.continue_texts(
-            texts, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress
+            texts, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress
         )
         if texts:
             prompts = [(Message("user", text, raw_text=True),) for text in texts]
@@ -139,18 +134,14 @@ class ListeningEngine:
         beginnings: Sequence[str],
         *,
         max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
+        sampling: Sampling,
         progress: Progress | None = None,
     ) -> list[str]:
         """The engine's own prompts."""
         return self._engine.write_prompts(
             beginnings,
             max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
+            sampling=sampling,
             progress=progress,
         )
 

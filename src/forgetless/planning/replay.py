@@ -63,11 +63,12 @@ def sample_replay(
         opening = len(format.user_opening())
         writing = Answers((opening,) * len(lengths), lengths, settings.max_prompt_tokens)
         prompts = _as_asked(texts, format)
-    sampling = answer_sampling(settings, format)
+    sampling, longest = answer_sampling(settings, format).seeded(_SEED), settings.max_new_tokens
     if continues_texts(settings, format):
-        answers = engine.continue_texts([prompt[0].content for prompt in prompts], **sampling, seed=_SEED)
+        texts_to_continue = [prompt[0].content for prompt in prompts]
+        answers = engine.continue_texts(texts_to_continue, max_new_tokens=longest, sampling=sampling)
     else:
-        answers = engine.generate(prompts, **sampling, seed=_SEED)
+        answers = engine.generate(prompts, max_new_tokens=longest, sampling=sampling)
     return ReplaySample(tuple(texts), tuple(answers), writing, writing_seconds, engine.lengths(engine.calls[-1:]))
 
 

@@ -15,19 +15,20 @@ from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from forgetless.errors import DataError
 from forgetless.progress import Progress
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message, Row
 from forgetless.rundir import content_hash
+from forgetless.sampling import Sampling
 from forgetless.synthesis.blocks import Block, answer_blocks, block_rows, find
 from forgetless.synthesis.continued import beginnings, continues_texts
 from forgetless.synthesis.given import Prompt
 from forgetless.synthesis.holes import Hole
 from forgetless.synthesis.prompts import Forbids, Kinds, LeftOut, choose_prompts, nothing_forbidden
-from forgetless.synthesis.self_written import Author, prompt_temperature
+from forgetless.synthesis.self_written import Author, prompt_sampling
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -180,10 +181,10 @@ def self_replay(
         raise _no_prompts(settings, chosen.left_out)
     prompts = as_asked(chosen.prompts, format)
     key = _key(engine, settings, prompts, seed, size)
-    sampling = answer_sampling(settings, format)
+    sampling, longest = answer_sampling(settings, format), settings.max_new_tokens
 
     def answer(part: Sequence[Prompt], seed: int, within: Progress) -> list[str]:
-        return engine.generate(part, **sampling, seed=seed, progress=within)
+        return engine.generate(part, max_new_tokens=longest, sampling=sampling.seeded(seed), progress=within)
 
     blocks = list(answer_blocks(prompts, size, answer, folder=cache / key, seed=seed, progress=progress))
     answers = [text for block in blocks for text in block.texts]
@@ -221,11 +222,11 @@ def _continued(
     progress: Progress | None,
 ) -> ReplayRows:
     texts = beginnings(settings, format, folder=folder, seed=seed)
-    sampling = answer_sampling(settings, format)
-    key = _text_key(engine, sampling, texts, seed, size)
+    sampling, longest = answer_sampling(settings, format), settings.max_new_tokens
+    key = _text_key(engine, settings, format, texts, seed, size)
 
     def answer(part: Sequence[str], seed: int, within: Progress) -> list[str]:
-        return engine.continue_texts(part, **sampling, seed=seed, progress=within)
+        return engine.continue_texts(part, max_new_tokens=longest, sampling=sampling.seeded(seed), progress=within)
 
     blocks = list(answer_blocks(texts, size, answer, folder=cache / key, seed=seed, progress=progress))
     written = [text for block in blocks for text in block.texts]
@@ -274,7 +275,7 @@ def replay_state(
     if continues_texts(settings, format):
         texts = beginnings(settings, format, folder=folder, seed=seed)
         if engine is not None:
-            key = _text_key(engine, answer_sampling(settings, format), texts, seed, size)
+            key = _text_key(engine, settings, format, texts, seed, size)
             answers = _kept_answers(cache / key, len(texts), size)
         prompts = tuple((Message("user", text, raw_text=True),) for text in texts)
         return ReplayState(prompts, answers, whole=True, block_rows=size)
@@ -312,14 +313,13 @@ def as_asked(prompts: Sequence[Prompt], format: ChatFormat) -> list[Prompt]:
     ]
 
 
-def answer_sampling(settings: ReplaySettings, format: ChatFormat) -> dict[str, Any]:
-    """How answers are drawn. Texts that begin with nothing are drawn even at temperature 0, where all were the same."""
+def answer_sampling(settings: ReplaySettings, format: ChatFormat) -> Sampling:
+    """How answers are drawn, seed apart.
+
+    Texts that begin with nothing are drawn even at temperature 0, where all were the same.
+    """
     from_nothing = continues_texts(settings, format) and settings.writes_prompts
-    return {
-        "max_new_tokens": settings.max_new_tokens,
-        "temperature": prompt_temperature(settings) if from_nothing else settings.temperature,
-        "top_p": settings.top_p,
-    }
+    return prompt_sampling(settings) if from_nothing else Sampling(settings.temperature, settings.top_p)
 
 
 def _answers_in_a_block(settings: ReplaySettings, at_once: int) -> int:
@@ -342,7 +342,10 @@ def _key(engine: Engine, settings: ReplaySettings, prompts: list[Prompt], seed: 
     return content_hash("replay answers", engine.model_hash, engine.settings_hash, sampling, seed, prompts)
 
 
-def _text_key(engine: Engine, sampling: dict[str, Any], texts: Sequence[str], seed: int, size: int) -> str:
+def _text_key(
+    engine: Engine, settings: ReplaySettings, format: ChatFormat, texts: Sequence[str], seed: int, size: int
+) -> str:
+    sampling = (settings.max_new_tokens, answer_sampling(settings, format))
     return content_hash("replay texts", engine.model_hash, engine.settings_hash, sampling, size, seed, texts)
 
 

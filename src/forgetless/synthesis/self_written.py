@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
 from forgetless.rundir import content_hash
+from forgetless.sampling import Sampling
 from forgetless.synthesis.blocks import block_rows, block_seed, find, find_or_make
 from forgetless.synthesis.given import Prompt
 from forgetless.synthesis.whole_prompts import whole_prompts
@@ -76,7 +77,8 @@ class Author:
             first = index * size % len(beginnings)
             begun = list(islice(cycle(beginnings), first, first + size))
             seed = block_seed(self.seed, "begun prompts", index)
-            return self.engine.write_prompts(begun, **_sampling(self.settings), seed=seed)
+            return self.engine.write_prompts(begun, max_new_tokens=self.settings.max_prompt_tokens,
+                                             sampling=prompt_sampling(self.settings).seeded(seed))  # fmt: skip
 
         return self._blocks(("begun prompts", beginnings), rows, write)
 
@@ -84,7 +86,8 @@ class Author:
         """The prompts of all blocks, at most `MOST_PROMPTS_PER_ROW` for each row; `write` makes one of a size."""
         size = min(rows, block_rows(self.settings.max_prompt_tokens, at_once=self.at_once))
         engine = (self.engine.model_hash, self.engine.settings_hash)
-        folder = self.cache / content_hash(what[0], *engine, _sampling(self.settings), size, self.seed, *what[1:])
+        how = (self.settings.max_prompt_tokens, prompt_sampling(self.settings))
+        folder = self.cache / content_hash(what[0], *engine, how, size, self.seed, *what[1:])
         for index in range(-(-MOST_PROMPTS_PER_ROW * rows // size)):
             yield from _as_prompts(self._block(folder, index, size, write))
 
@@ -105,22 +108,15 @@ def write_prompts(engine: Engine, n: int, settings: ReplaySettings, *, seed: int
     """
 
     def draw(count: int, seed: int) -> list[str]:
-        return engine.write_prompts([""] * count, **_sampling(settings), seed=seed)
+        return engine.write_prompts([""] * count, max_new_tokens=settings.max_prompt_tokens,
+                                    sampling=prompt_sampling(settings).seeded(seed))  # fmt: skip
 
     return whole_prompts(n, draw, seed=seed, max_new_tokens=settings.max_prompt_tokens)
 
 
-def _sampling(settings: ReplaySettings) -> dict[str, Any]:
-    return {
-        "max_new_tokens": settings.max_prompt_tokens,
-        "temperature": prompt_temperature(settings),
-        "top_p": settings.top_p,
-    }
-
-
-def prompt_temperature(settings: ReplaySettings) -> float:
-    """The temperature at which prompts are written."""
-    return settings.temperature or 1.0
+def prompt_sampling(settings: ReplaySettings) -> Sampling:
+    """How prompts are drawn, seed apart."""
+    return Sampling(settings.temperature or 1.0, settings.top_p)
 
 
 def _as_prompts(texts: Iterable[str]) -> Iterator[Prompt]:

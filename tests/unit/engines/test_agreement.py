@@ -10,6 +10,7 @@ import pytest
 from forgetless.engines import Agreement, check_agreement
 from forgetless.errors import EndpointError
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 
 PROMPTS = [(Message("user", f"question {i}"),) for i in range(16)]
 
@@ -23,9 +24,9 @@ class Scripted:
         self.greedy, self.drawn = greedy, drawn
         self.asked: list[dict[str, Any]] = []
 
-    def generate(self, prompts: Sequence[Any], *, temperature: float = 0.0, **others: Any) -> list[str]:
+    def generate(self, prompts: Sequence[Any], *, sampling: Sampling = GREEDY, **others: Any) -> list[str]:
         self.asked.append(others)
-        return [(self.drawn if temperature else self.greedy)(n) for n in range(len(prompts))]
+        return [(self.drawn if sampling.temperature else self.greedy)(n) for n in range(len(prompts))]
 
 
 def check(served: Any, *, temperature: float = 0.0, here: Any = None) -> Agreement:

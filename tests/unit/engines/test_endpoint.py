@@ -16,6 +16,7 @@ from forgetless.engines import server as server_module
 from forgetless.errors import EndpointError, ModelError
 from forgetless.recipe import EndpointSettings, ProceduralTask
 from forgetless.records import Message
+from forgetless.sampling import Sampling
 from forgetless.tasks import build_task
 from forgetless.tasks.answer_probability import ProbabilityScorer
 from forgetless.tasks.choice import ChoiceScorer
@@ -84,7 +85,7 @@ def test_tasks_give_every_item_the_score_that_it_has_in_this_process() -> None:
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang", "llama.cpp", "transformers"])
 def test_the_model_writes_whole_prompts_by_itself(kind: str) -> None:
-    sampling: dict[str, Any] = {"max_new_tokens": 24, "temperature": 1.0, "top_p": 0.9, "seed": 1}
+    sampling: dict[str, Any] = {"max_new_tokens": 24, "sampling": Sampling(1.0, 0.9, 1)}
     with served(kind) as (engine, _):
         written = engine.write_prompts([""] * 6, **sampling)
         assert engine.write_prompts([""] * 6, **sampling) == written
@@ -100,7 +101,7 @@ def test_a_turn_that_ends_otherwise_than_answers_is_not_guessed_at() -> None:
                                        "'<|' + message['role'] + '|>' + message['content'] + '<|system|>'")  # fmt: skip
     chat = ChatFormat(AutoTokenizer.from_pretrained(nano.MODEL_PATH), template=template)
     assert chat.user_closing()[0] not in chat.stop_ids
-    sampling: dict[str, Any] = {"max_new_tokens": 60, "temperature": 1.0, "top_p": 1.0, "seed": 1}
+    sampling: dict[str, Any] = {"max_new_tokens": 60, "sampling": Sampling(1.0, 1.0, 1)}
     with served("llama.cpp", chat=chat) as (engine, _), pytest.raises(EndpointError, match="runs on") as caught:
         engine.write_prompts([""] * 2, **sampling)
     assert caught.value.field == "replay.prompts"

@@ -18,6 +18,7 @@ from forgetless.engines import EndpointEngine, TransformersEngine, connect_endpo
 from forgetless.errors import EndpointError, ModelError
 from forgetless.recipe import EndpointSettings, parse_recipe
 from forgetless.records import Message, ToolCall
+from forgetless.sampling import GREEDY
 from forgetless.tokens import ChatFormat
 from http_server import Answer, Asked, Site, serving
 
@@ -212,7 +213,7 @@ def test_thoughts_between_special_tokens_need_the_tokens() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_texts_are_continued_as_in_this_process(kind: str) -> None:
     chat, texts = bare(), ["The first word is", "Sort: 3 1", ""]
-    greedy: dict[str, Any] = {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0, "seed": 0}
+    greedy: dict[str, Any] = {"max_new_tokens": 8, "sampling": GREEDY}
     with serving(ServedModel(MODEL, chat, kind)) as site:
         engine = connected(site, chat)
         found = engine.continue_texts(texts, **greedy)
@@ -227,7 +228,7 @@ def test_texts_are_not_continued_by_messages() -> None:
         serving(ServedModel(MODEL, thinking(), "vllm")) as site,
         pytest.raises(EndpointError, match="tokenizer") as caught,
     ):
-        connected(site, None).continue_texts(["a"], max_new_tokens=2, temperature=0.0, top_p=1.0, seed=0)
+        connected(site, None).continue_texts(["a"], max_new_tokens=2, sampling=GREEDY)
     assert caught.value.field == "endpoints.small.tokenizer"
 
 
@@ -239,4 +240,4 @@ def test_a_lost_space_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         serving(ServedModel(MODEL, chat, "transformers")) as site,
         pytest.raises(EndpointError, match="drops the space"),
     ):
-        connected(site, chat).continue_texts(["a"], max_new_tokens=2, temperature=0.0, top_p=1.0, seed=0)
+        connected(site, chat).continue_texts(["a"], max_new_tokens=2, sampling=GREEDY)

@@ -16,6 +16,7 @@ from forgetless.engines.batches import length_sorted_batches
 from forgetless.engines.decoding import TokenChooser
 from forgetless.errors import ModelError
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.tokens import ChatFormat
 
 FORMAT = ChatFormat(tiny_tokenizer())
@@ -112,7 +113,7 @@ def test_sampling_depends_on_the_seed_alone():
     asked = prompts(20)
 
     def draw(seed: int) -> list[str]:
-        return engine().generate(asked, max_new_tokens=6, temperature=1.0, top_p=0.9, seed=seed)
+        return engine().generate(asked, max_new_tokens=6, sampling=Sampling(1.0, 0.9, seed))
 
     first = draw(1)
     torch.rand(3)
@@ -122,20 +123,20 @@ def test_sampling_depends_on_the_seed_alone():
 
 def test_a_tiny_nucleus_is_greedy():
     asked = prompts(8)
-    sampled = engine().generate(asked, max_new_tokens=6, temperature=1.0, top_p=1e-6)
+    sampled = engine().generate(asked, max_new_tokens=6, sampling=Sampling(1.0, 1e-6))
     assert sampled == engine().generate(asked, max_new_tokens=6)
 
 
 def test_draws_follow_the_nucleus_and_its_proportions():
     probabilities = torch.tensor([0.4, 0.3, 0.2, 0.1])
-    choose = TokenChooser(temperature=1.0, top_p=0.65, seed=0, device=torch.device("cpu"))
+    choose = TokenChooser(Sampling(1.0, 0.65), torch.device("cpu"))
     counts = choose(probabilities.log().expand(20_000, 4)).bincount(minlength=4) / 20_000
     torch.testing.assert_close(counts, torch.tensor([4 / 7, 3 / 7, 0.0, 0.0]), atol=0.02, rtol=0)
 
 
 def test_temperature_sharpens():
     probabilities = torch.tensor([0.6, 0.4])
-    choose = TokenChooser(temperature=0.5, top_p=1.0, seed=0, device=torch.device("cpu"))
+    choose = TokenChooser(Sampling(0.5, 1.0), torch.device("cpu"))
     counts = choose(probabilities.log().expand(20_000, 2)).bincount(minlength=2) / 20_000
     assert counts[0].item() == pytest.approx(0.36 / 0.52, abs=0.02)
 
@@ -151,7 +152,7 @@ def test_answers_end_where_the_window_does():
     with pytest.raises(ModelError, match="reads at most 40"):
         engine(model).generate([(Message("user", "cat " * 60),)], max_new_tokens=3)
     with pytest.raises(ModelError, match="reads at most 40"):
-        engine(model).continue_texts(["cat " * 60], max_new_tokens=3, temperature=0.0, top_p=1.0, seed=0)
+        engine(model).continue_texts(["cat " * 60], max_new_tokens=3, sampling=GREEDY)
 
 
 def test_progress_is_told_and_nothing_is_asked_for_nothing():
@@ -179,7 +180,7 @@ def test_settings_hash_tells_settings_apart():
 
 def test_texts_are_continued_as_generate_would():
     texts = ["the cat", "hello there, how are", "the <|end|> mat"]
-    written = engine().continue_texts(texts, max_new_tokens=6, temperature=0.0, top_p=1.0, seed=0)
+    written = engine().continue_texts(texts, max_new_tokens=6, sampling=GREEDY)
     greedy = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=2, pad_token_id=0)
     for text, continuation in zip(texts, written, strict=True):
         ids = torch.tensor([FORMAT.encode_plain(text).ids])
@@ -190,8 +191,8 @@ def test_texts_are_continued_as_generate_would():
 
 def test_a_text_may_begin_with_nothing():
     chat = ChatFormat(tiny_tokenizer(None))
-    drawn = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, temperature=1.0, top_p=1.0, seed=3)
-    again = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, temperature=1.0, top_p=1.0, seed=3)
+    drawn = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, sampling=Sampling(1.0, 1.0, 3))
+    again = engine(chat=chat).continue_texts([""] * 4, max_new_tokens=6, sampling=Sampling(1.0, 1.0, 3))
     assert drawn == again
     assert len(set(drawn)) > 1
 

@@ -15,6 +15,7 @@ from forgetless.errors import ModelError
 from forgetless.models import weights_hash
 from forgetless.recipe import ReplaySettings
 from forgetless.records import Message
+from forgetless.sampling import Sampling
 from forgetless.synthesis import write_prompts
 from forgetless.tokens import ChatFormat
 
@@ -24,7 +25,7 @@ QUESTION = (Message("user", "hello"),)
 
 def measure(model: torch.nn.Module) -> None:
     engine = TransformersEngine(model, FORMAT, model_hash="m")
-    engine.generate([QUESTION] * 3, max_new_tokens=4, temperature=1.0, seed=3)
+    engine.generate([QUESTION] * 3, max_new_tokens=4, sampling=Sampling(1.0, seed=3))
     engine.answer_likelihoods([(QUESTION, "the cat"), (QUESTION, "dog")])
 
 
@@ -95,7 +96,7 @@ def test_the_model_writes_prompts_and_leaves_those_without_an_end_empty():
 
     def write(seed: int) -> list[str]:
         return engine.write_prompts(
-            [""] * 64, max_new_tokens=24, temperature=1.0, top_p=1.0, seed=seed, progress=lambda *x: told.append(x)
+            [""] * 64, max_new_tokens=24, sampling=Sampling(1.0, 1.0, seed), progress=lambda *x: told.append(x)
         )
 
     first = write(1)

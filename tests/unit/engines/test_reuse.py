@@ -33,6 +33,7 @@ from forgetless.engines.decoding import TokenChooser, continue_batch
 from forgetless.engines.likelihood import Continued, Likelihood, likelihoods
 from forgetless.engines.reuse import Reuse, reuse_of
 from forgetless.models import load_folder
+from forgetless.sampling import GREEDY
 
 WINDOW = 16
 SIZES = {
@@ -196,7 +197,7 @@ def test_what_all_prompts_begin_with_is_read_once_before_they_are_continued(
     opening = [rng.randint(3, 95) for _ in range(shown)]
     prompts = [opening + [rng.randint(3, 95) for _ in range(rng.randint(1, 5))] for _ in range(6)]
     model = built(kind)
-    choose = TokenChooser(temperature=0.0, top_p=1.0, seed=0, device=model.device)
+    choose = TokenChooser(GREEDY, model.device)
     with measuring(model):
         found = continue_batch(model, prompts, room=[4] * 6, stops=(), pad_id=0, choose=choose)
     assert [one.ids for one in found] == [greedy(model, prompt, 4) for prompt in prompts]

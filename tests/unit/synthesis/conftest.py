@@ -10,6 +10,7 @@ import pytest
 
 from forgetless.errors import ModelError
 from forgetless.records import Message
+from forgetless.sampling import Sampling
 
 
 class Killed(BaseException):
@@ -25,30 +26,34 @@ class ScriptedEngine:
     writes: Callable[[int, int], str] = lambda i, seed: f"prompt {seed % 97} {i}"
     model_hash: str = "model"
     settings_hash: str = "settings"
-    sampled: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[tuple[int, Sampling]] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
     written: int = 0
     begun: list[str] = field(default_factory=list)
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, progress: Any = None, **sampling: Any) -> list[str]:
-        if len(self.sampled) == self.blocks:
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_new_tokens: int, sampling: Sampling, progress: Any = None
+    ) -> list[str]:
+        if len(self.asked) == self.blocks:
             raise Killed
-        self.sampled.append(sampling)
+        self.asked.append((max_new_tokens, sampling))
         self.answered += [messages[-1].content for messages in prompts]
         if progress is not None:
             progress(len(prompts), len(prompts))
-        return [self.answer(messages[-1].content, sampling["seed"]) for messages in prompts]
+        return [self.answer(messages[-1].content, sampling.seed) for messages in prompts]
 
-    def continue_texts(self, texts: Sequence[str], *, progress: Any = None, **sampling: Any) -> list[str]:
-        self.sampled.append(sampling)
+    def continue_texts(
+        self, texts: Sequence[str], *, max_new_tokens: int, sampling: Sampling, progress: Any = None
+    ) -> list[str]:
+        self.asked.append((max_new_tokens, sampling))
         self.answered += texts
-        return [f" and {text[:3]} {sampling['seed'] % 97} {i}" for i, text in enumerate(texts)]
+        return [f" and {text[:3]} {sampling.seed % 97} {i}" for i, text in enumerate(texts)]
 
-    def write_prompts(self, beginnings: Sequence[str], *, seed: int, **sampling: Any) -> list[str]:
+    def write_prompts(self, beginnings: Sequence[str], *, max_new_tokens: int, sampling: Sampling) -> list[str]:
         self.written += len(beginnings)
         self.begun += [begun for begun in beginnings if begun]
-        self.sampled.append(sampling)
-        return [f"{begun} {self.writes(i, seed)}".strip() for i, begun in enumerate(beginnings)]
+        self.asked.append((max_new_tokens, sampling))
+        return [f"{begun} {self.writes(i, sampling.seed)}".strip() for i, begun in enumerate(beginnings)]
 
 
 @dataclass

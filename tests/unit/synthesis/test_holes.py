@@ -12,6 +12,7 @@ import pytest
 
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.records import Message
+from forgetless.sampling import Sampling
 from forgetless.sources import prompt_key
 from forgetless.synthesis import Hole, ReplayRows, ReplayState, replay_state, self_replay
 from forgetless.synthesis.holes import MOST_WORDS, beginnings_of, find_holes, prompts_for_each
@@ -119,9 +120,9 @@ def goes_on(engine: type) -> Any:
     """A base that finishes a letter where it has begun one, and writes sums otherwise."""
 
     class Writer(engine):  # type: ignore[misc]
-        def write_prompts(self, beginnings: Any, *, seed: int, **sampling: Any) -> list[str]:
-            texts = super().write_prompts(beginnings, seed=seed, **sampling)
-            about = random.Random(seed).sample(PAIRS, len(beginnings)) if beginnings[0] else []
+        def write_prompts(self, beginnings: Any, *, max_new_tokens: int, sampling: Sampling) -> list[str]:
+            texts = super().write_prompts(beginnings, max_new_tokens=max_new_tokens, sampling=sampling)
+            about = random.Random(sampling.seed).sample(PAIRS, len(beginnings)) if beginnings[0] else []
             return [f"Write a letter to {one} about {other}." for one, other in about] or texts
 
     return Writer(writes=writes_sums)
@@ -177,8 +178,8 @@ def test_what_a_test_item_asks_is_no_prompt_for_a_hole(scripted: Any, replay: Re
 def test_a_base_that_cannot_write_the_kind_is_asked_four_times_over_and_no_more(scripted: Any, replay: Replay) -> None:
     engine = scripted(writes=writes_sums)
     engine_write = engine.write_prompts
-    engine.write_prompts = lambda beginnings, **sampling: [  # type: ignore[method-assign]
-        "" if begun else text for begun, text in zip(beginnings, engine_write(beginnings, **sampling), strict=True)
+    engine.write_prompts = lambda beginnings, **asked: [  # type: ignore[method-assign]
+        "" if begun else text for begun, text in zip(beginnings, engine_write(beginnings, **asked), strict=True)
     ]
     found = replay(engine)
     assert [(hole.capability, hole.prompts) for hole in found.holes] == [("letters", 0)]
@@ -201,11 +202,11 @@ def test_a_kill_at_any_block_changes_nothing(scripted: Any, replay: Replay, kill
         engine = goes_on(scripted)
         write, calls = engine.write_prompts, [blocks]
 
-        def dies(*args: Any, write: Any = write, calls: list[int] = calls, **sampling: Any) -> list[str]:
+        def dies(*args: Any, write: Any = write, calls: list[int] = calls, **asked: Any) -> list[str]:
             calls[0] -= 1
             if calls[0] < 0:
                 raise killed
-            return write(*args, **sampling)
+            return write(*args, **asked)
 
         engine.write_prompts = dies
         with pytest.raises(killed):
@@ -223,10 +224,10 @@ def test_a_plan_knows_how_many_prompts_are_to_be_written(
     engine = goes_on(scripted)
     write = engine.write_prompts
 
-    def dies_at_the_hole(beginnings: Any, **sampling: Any) -> list[str]:
+    def dies_at_the_hole(beginnings: Any, **asked: Any) -> list[str]:
         if beginnings[0]:
             raise killed
-        return write(beginnings, **sampling)
+        return write(beginnings, **asked)
 
     engine.write_prompts = dies_at_the_hole
     with pytest.raises(killed):

@@ -80,7 +80,7 @@ def test_a_base_without_a_template_continues_given_texts(
     assert all(row.text and not row.messages and row.source == "replay" for row in found.rows)
     assert all(len(begun.split()) == 4 for begun in engine.answered)
     assert all(row.text.startswith(begun) for row, begun in zip(found.rows, engine.answered, strict=True))
-    assert engine.sampled[0]["temperature"] == 0.0
+    assert engine.asked[0][1].temperature == 0.0
     assert replay(scripted(), bare_words, prompts=texts, rows=12, max_prompt_tokens=2).rows != found.rows
 
 
@@ -100,7 +100,7 @@ def test_a_base_without_a_template_writes_texts_from_nothing(scripted: Any, repl
     found = replay(engine, bare_words, temperature=0.0)
     assert len(found.rows) == 20
     assert set(engine.answered) == {""}
-    assert engine.sampled[0]["temperature"] == 1.0
+    assert engine.asked[0][1].temperature == 1.0
 
 
 def test_a_model_with_a_template_continues_texts_where_that_is_asked(

@@ -13,6 +13,7 @@ from forgetless.engines import TransformersEngine
 from forgetless.nano import MODEL_PATH
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.records import Row
+from forgetless.sampling import Sampling
 from forgetless.sources import prompt_key
 from forgetless.synthesis import ReplayRows, self_replay
 from forgetless.synthesis.holes import find_holes
@@ -37,7 +38,7 @@ def texts(rows: tuple[Row, ...]) -> list[tuple[str, str]]:
 
 def test_a_model_goes_on_from_the_beginning_of_a_prompt(engine: TransformersEngine) -> None:
     beginnings = ["Reverse:", "Past: the dog", "<|user|>", ""] * 4
-    written = engine.write_prompts(beginnings, max_new_tokens=40, temperature=1.0, top_p=1.0, seed=0)
+    written = engine.write_prompts(beginnings, max_new_tokens=40, sampling=Sampling(1.0, 1.0, 0))
     assert sum(map(bool, written)) > 8
     assert all(
         text.startswith(begun) and text != begun for begun, text in zip(beginnings, written, strict=True) if text

@@ -12,6 +12,7 @@ import pytest
 from forgetless.errors import DataError
 from forgetless.recipe import FileSettings, ReplaySettings
 from forgetless.records import Message, Row
+from forgetless.sampling import Sampling
 from forgetless.sources import prompt_key
 from forgetless.synthesis import ReplayRows, ReplayState, replay_state, self_replay
 from forgetless.synthesis.blocks import block_rows, block_seed, find_or_make
@@ -57,17 +58,14 @@ def test_rows_are_the_base_models_own_answers(scripted: Any, replay: Replay) -> 
     engine = scripted()
     found = replay(engine, temperature=0.7, top_p=0.9, max_new_tokens=33)
     assert len(found.rows) == 70
+    (longest, sampling), *_ = engine.asked
     for row in found.rows:
         prompt, answer = row.messages
-        assert answer == Message("assistant", f"{engine.sampled[0]['seed']}: {prompt.content}", trained=True)
+        assert answer == Message("assistant", f"{sampling.seed}: {prompt.content}", trained=True)
         assert not prompt.trained
         assert row.source == "replay"
     assert len({row.id for row in found.rows}) == 70
-    assert {k: engine.sampled[0][k] for k in ("temperature", "top_p", "max_new_tokens")} == {
-        "temperature": 0.7,
-        "top_p": 0.9,
-        "max_new_tokens": 33,
-    }
+    assert (longest, sampling) == (33, Sampling(0.7, 0.9, sampling.seed))
     assert (found.written, found.from_cache, found.dropped_empty, found.excluded) == (70, 0, 0, 0)
 
 
@@ -148,7 +146,7 @@ def test_a_kill_loses_at_most_one_block(
 def test_blocks_are_sampled_from_seeds_of_their_own(scripted: Any, replay: Replay) -> None:
     engine = scripted()
     replay(engine)
-    assert len({sampling["seed"] for sampling in engine.sampled}) == len(engine.sampled) == 5
+    assert len({sampling.seed for _, sampling in engine.asked}) == len(engine.asked) == 5
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -203,9 +201,9 @@ def test_self_written_prompts_are_distinct_and_no_test_items(scripted: Any, repl
 def test_prompts_are_not_written_without_randomness(scripted: Any, replay: Replay) -> None:
     engine = scripted()
     replay(engine, prompts="self", rows=5, temperature=0.0)
-    *writing, answering = engine.sampled
-    assert {sampling["temperature"] for sampling in writing} == {1.0}
-    assert answering["temperature"] == 0.0
+    *writing, answering = (sampling.temperature for _, sampling in engine.asked)
+    assert set(writing) == {1.0}
+    assert answering == 0.0
 
 
 def test_no_usable_prompt_is_an_error_that_says_why(scripted: Any, replay: Replay) -> None:

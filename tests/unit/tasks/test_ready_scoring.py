@@ -147,7 +147,7 @@ def test_open_requests_score_their_spread_and_calculations_whether_any_sample_is
     assert (spread.score, right.score) == (1.0, 1.0)
     assert "4 of 4 distinct" in spread.output
     assert "1 of 4 right" in right.output
-    assert sampler.asked["temperature"] == 1.0
+    assert sampler.asked["sampling"].temperature == 1.0
     same, wrong = scorer.score(Sampler(["owl"]), items)  # type: ignore[arg-type]
     assert (same.score, wrong.score) == (0.0, 0.0)
     assert not scorer.binary

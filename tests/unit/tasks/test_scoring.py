@@ -15,6 +15,7 @@ from forgetless.engines import AnswerLikelihood
 from forgetless.errors import TaskError
 from forgetless.recipe import AnswerProbabilityTask, GenerationTask
 from forgetless.records import Item
+from forgetless.sampling import GREEDY
 from forgetless.tasks import build_task
 from forgetless.tasks.answer_probability import ProbabilityScorer, probability
 from forgetless.tasks.generation import GenerationScorer
@@ -63,7 +64,7 @@ def test_a_task_may_set_the_mode_of_its_questions(tmp_path: Path, write_jsonl: W
 def test_generation_is_greedy_and_as_long_as_allowed(scripted: Any, item: Make) -> None:
     engine = scripted()
     GenerationScorer("exact", 17).score(engine, [item("a")])
-    assert engine.asked.get("temperature", 0.0) == 0.0
+    assert engine.asked.get("sampling", GREEDY) == GREEDY
     assert engine.asked["max_new_tokens"] == 17
 
 

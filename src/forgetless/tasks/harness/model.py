@@ -19,6 +19,7 @@ from forgetless.engines import Engine
 from forgetless.errors import TaskError
 from forgetless.progress import Progress
 from forgetless.records import Message
+from forgetless.sampling import GREEDY, Sampling
 from forgetless.thoughts import answer_of
 
 _DEFAULT_NEW_TOKENS = 256
@@ -42,8 +43,7 @@ class _Draw(NamedTuple):
     """How a request wants to be answered."""
 
     max_new_tokens: int
-    temperature: float
-    top_p: float
+    sampling: Sampling
     stop_texts: tuple[str, ...]
 
 
@@ -112,12 +112,11 @@ class EngineLM(LM):
         """
         alike: dict[_Draw, list[int]] = defaultdict(list)
         for i, request in enumerate(requests):
-            alike[_draw(request.args[1])].append(i)
+            alike[_draw(request.args[1], self._seed)].append(i)
         answers: list[str | None] = [None] * len(requests)
         for draw, places in alike.items():
             written: Sequence[str | None] = self._engine.generate(
                 [_messages(requests[i].args[0]) for i in places],
-                seed=self._seed,
                 progress=self._progress,
                 **draw._asdict(),
             )
@@ -140,7 +139,7 @@ def _pair(context: str, continuation: str) -> tuple[tuple[Message, ...], str]:
     return _messages(begun), context[len(begun) :] + continuation
 
 
-def _draw(wanted: Mapping[str, Any]) -> _Draw:
+def _draw(wanted: Mapping[str, Any], seed: int) -> _Draw:
     known = normalize_gen_kwargs(dict(wanted), _DEFAULT_NEW_TOKENS)
     temperature = float(known.get("temperature", 1.0 if known.get("do_sample") else 0.0))
     strange = known.keys() - _UNDERSTOOD
@@ -153,7 +152,6 @@ def _draw(wanted: Mapping[str, Any]) -> _Draw:
         )
     return _Draw(
         max_new_tokens=int(known["max_gen_toks"]),
-        temperature=temperature,
-        top_p=float(known.get("top_p", 1.0)) if temperature > 0.0 else 1.0,
+        sampling=Sampling(temperature, float(known.get("top_p", 1.0)), seed) if temperature > 0.0 else GREEDY,
         stop_texts=tuple(text for text in known["until"] if text),
     )

@@ -20,6 +20,7 @@ from forgetless.nano.exchange import Exchange
 from forgetless.progress import Progress
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
+from forgetless.sampling import Sampling
 from forgetless.tasks.matching import same_number
 from forgetless.tasks.ready.data_files import read_data
 from forgetless.tasks.ready.maths import problem
@@ -57,7 +58,10 @@ class DiversityScorer:
         prompts = [item.messages for item in items for _ in range(self.samples)]
         # One seed for all models: what differs between two score sheets is then the model and not the draw.
         written = engine.generate(
-            prompts, max_new_tokens=self.max_new_tokens, temperature=1.0, seed=_SEED, progress=progress
+            prompts,
+            max_new_tokens=self.max_new_tokens,
+            sampling=Sampling(temperature=1.0, seed=_SEED),
+            progress=progress,
         )
         k = self.samples
         return [_result(item, written[i * k : (i + 1) * k]) for i, item in enumerate(items)]
