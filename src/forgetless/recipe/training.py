@@ -50,7 +50,8 @@ class LoraSettings(Settings):
     """A low-rank adapter in place of full weights.
 
     `rslora` scales it by alpha / √rank in place of alpha / rank (arXiv 2312.03732); `dora` trains the length of each
-    row of a weight apart from its direction (arXiv 2402.09353). The modules named in `modules_to_save` carry no
+    row of a weight apart from its direction (arXiv 2402.09353). `target_modules` is `all-linear`, one or several names,
+    or a regular expression over full names. The modules named in `modules_to_save` carry no
     adapter: they are trained whole, and stored with it. `keep_directions` is how many of the first singular directions
     of every adapted weight the adapter leaves alone, on both sides (OPLoRA, arXiv 2510.13003). With `init: null_space`
     it starts where the base's inputs have the least energy over replay rows (LoRA-Null, arXiv 2503.02659), and
@@ -67,6 +68,12 @@ class LoraSettings(Settings):
     init: AdapterStart = "default"
     freeze_a: bool = False
     keep_directions: Annotated[Whole, Field(ge=1)] | None = None
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, value: object) -> object:
+        # PEFT reads a text as an expression over full names, which a bare name never fits.
+        return [value] if isinstance(value, str) and value != "all-linear" and value.isidentifier() else value
 
     @model_validator(mode="after")
     def _a_module_is_adapted_or_trained_whole(self) -> Self:

@@ -119,6 +119,12 @@ def test_a_template_without_a_stop_token_is_refused():
         chat.encode_row(row(("user", "a", False), ("assistant", "b", True)))
 
 
+def test_a_template_of_another_family_is_told_by_the_token_that_is_missing():
+    chat = ChatFormat(tiny_tokenizer(CHATML.replace("<|end|>", "<|im_end|>")))
+    with pytest.raises(ModelError, match=r"`<\|im_end\|>` is no token of this model"):
+        chat.encode_row(row(("user", "a", False), ("assistant", "b", True)))
+
+
 def test_every_row_is_encoded_or_left_out_with_a_reason():
     rows = [
         row(("user", "hi", False), ("assistant", "the cat", True)),
