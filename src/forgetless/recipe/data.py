@@ -86,10 +86,14 @@ class FileSettings(RecordSettings):
 
 
 class SourceSettings(FileSettings):
-    """Training rows of one kind, and their share of all training tokens."""
+    """Training rows of one kind, and their share of all training tokens.
+
+    Rows that are nearly the same as an earlier one are counted, and with `near_duplicates: drop` left out.
+    """
 
     kind: Literal["domain", "general", "text"]
     share: Share
+    near_duplicates: Literal["keep", "drop"] = "keep"
 
     @model_validator(mode="after")
     def _a_template_has_an_answer_to_train_on(self) -> Self:

@@ -2,8 +2,9 @@
 
 Two spellings of a turn are common, `role` and `content` (OpenAI) and `from` and `value` (ShareGPT); some data hold a
 question and its answer in one turn, as `human` and `assistant`; TRL's have turns under `prompt` and `completion`; and
-tool calls are written in as many ways. Any list may be JSON text, as a table has it. All of them become the same messages; what has no certain meaning is refused in words. A field that is null counts as one that is
-not there, because Parquet gives every turn all fields.
+tool calls are written in as many ways. Any list may be JSON text, as a table has it. All of them become the same
+messages; what has no certain meaning is refused in words. A field that is null counts as one that is not there, because
+Parquet gives every turn all fields.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _messages(fields: Mapping[str, Any]) -> list[Message]:
     key = next((name for name in CONVERSATION_KEYS if fields.get(name) is not None), None)
     if key is not None:
         return _turns(fields[key], key)
-    if fields.get(_ASKED) is None:
+    if not isinstance(fields.get(_ASKED), list):
         raise UnfitRecordError("has no `messages`")
     asked = [dataclasses.replace(message, trained=False) for message in _turns(fields[_ASKED], _ASKED)]
     return asked + (_turns(fields[_ANSWERED], _ANSWERED) if fields.get(_ANSWERED) is not None else [])

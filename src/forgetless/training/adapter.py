@@ -153,7 +153,8 @@ def _check_targets(base: PreTrainedModel, targets: str | Sequence[str]) -> None:
                            "the output head cannot carry an adapter: losses are taken through its weight directly",
                            "leave the head out, or use `all-linear`, which does")  # fmt: skip
         if targeted and module is base.get_input_embeddings() and _tied(base):
-            raise _refused("target_modules", name, "is the output head of this model too, which cannot carry an adapter",
+            raise _refused("target_modules", name,
+                           "is the output head of this model too, which cannot carry an adapter",
                            "leave it out, or train it whole: `modules_to_save: [embed_tokens]`")  # fmt: skip
 
 

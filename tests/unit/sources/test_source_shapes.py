@@ -77,6 +77,7 @@ def test_turns_may_stand_under_prompt_and_completion_and_those_of_the_prompt_are
     ]  # fmt: skip
     assert turns({"prompt": [USER]}, prompts_only=True) == [("user", "q", False)]
     assert "no answer to train on" in reason({"prompt": [USER]}, "messages")
+    assert reason({"prompt": "q", "completion": "a"}, "messages") == "has no `messages`"
     assert "`completion` is not a list of turns" in reason({"prompt": [USER], "completion": "a"}, "messages")
     assert columns_read("messages", [*fields, "id"], None) == ("prompt", "completion")
     assert columns_read("messages", ["prompt", "messages"], None) == ("messages",)

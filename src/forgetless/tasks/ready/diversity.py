@@ -1,8 +1,8 @@
 """Is there more than one answer left in the model? Several samples at temperature 1 to every question.
 
 Open requests and calculations go in. An open request scores the mean distance between two of its samples: 0 if all are
-the same, 1 if no two share a word (in Chinese, two characters in a row). A calculation scores 1 if any of its samples is
-right, pass@k; a model that has become sure of one answer keeps its pass@1 and loses this. Beside the samples every
+the same, 1 if no two share a word (in Chinese, two characters in a row). A calculation scores 1 if any of its samples
+is right, pass@k; a model that has become sure of one answer keeps its pass@1 and loses this. Beside the samples every
 output says how many were distinct, or how many were right (Chen et al. 2021, arXiv 2107.03374). Of a sample only what
 stands after its thoughts counts.
 """
