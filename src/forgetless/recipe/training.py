@@ -87,14 +87,15 @@ class TrainingSettings(Settings):
     """How the weights move.
 
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
-    times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
-    left. `domain_weights` weighs the domain's tokens in the cross-entropy. `kl_weight` is λ in L = cross-entropy +
-    λ · KL on the replay rows + μ · KL on the domain rows, and `domain_kl_weight` is μ; `kl_tokens` says whether the
-    KL covers only the answers of these rows or their prompts as well, and `kl_direction` whether it is KL(base ‖
-    model), forward, or KL(model ‖ base), reverse. With `kl_reference: cached` the base writes its `kl_top_k`
-    likeliest tokens down before the first step. The length of the run is `steps`, or `epochs` over the domain rows.
-    `lora` stands with `method: lora` and nowhere else; `freeze` names what full fine-tuning leaves alone. `output`
-    says whether a LoRA run ships a whole model or the adapter.
+    times. `long_rows` says what becomes of conversations that are longer: they are left out, or their prompts are
+    cut at the left; and `long_texts` of raw texts: they are left out, or trained in pieces. `domain_weights` weighs
+    the domain's tokens in the cross-entropy. `kl_weight` is λ in L = cross-entropy + λ · KL on the replay rows + μ
+    · KL on the domain rows, and `domain_kl_weight` is μ; `kl_tokens` says whether the KL covers only the answers of
+    these rows or their prompts as well, and `kl_direction` whether it is KL(base ‖ model), forward, or KL(model ‖
+    base), reverse. With `kl_reference: cached` the base writes its `kl_top_k` likeliest tokens down before the
+    first step. The length of the run is `steps`, or `epochs` over the domain rows. `lora` stands with `method:
+    lora` and nowhere else; `freeze` names what full fine-tuning leaves alone. `output` says whether a LoRA run
+    ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
@@ -108,6 +109,7 @@ class TrainingSettings(Settings):
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
     long_rows: Literal["reject", "cut_prompt"] = "reject"
+    long_texts: Literal["reject", "split"] = "reject"
     domain_weights: DomainWeights = "none"
     kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
     domain_kl_weight: Annotated[Real, Field(ge=0.0)] = 0.0
