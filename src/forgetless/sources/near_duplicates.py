@@ -29,6 +29,7 @@ _PIECE, _PIECE_OF_IDEOGRAPHS = 4, 2
 _BANDS, _HASHES_PER_BAND = 32, 4
 _HASHES = _BANDS * _HASHES_PER_BAND
 _ROWS_AT_ONCE = 256
+_CHARACTERS_AT_ONCE = 1 << 20
 _SHORT_ANSWER_BYTES = 48
 _RANGES = [(ord(first), ord(last)) for first, last in re.findall("(.)-(.)", SPACELESS)]
 # Fixed, because what a run leaves out must not depend on anything but its rows; odd, so that no product loses a bit.
@@ -87,19 +88,23 @@ def smallest_hashes(texts: Sequence[str]) -> Hashes:
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     held: list[Row] = []
+    characters = 0
     for row in rows:
         held.append(row)
-        if len(held) == _ROWS_AT_ONCE:
+        characters += len(row.text or "") + sum(len(message.content) for message in row.messages)
+        if len(held) == _ROWS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
             yield held
-            held = []
+            held, characters = [], 0
     if held:
         yield held
 
 
 def _text(row: Row, *, trained: bool) -> str:
+    """What is compared: of a very long text its beginning, which is held in memory several times over."""
     if row.text is not None:
-        return "" if trained else row.text
-    return "\n".join(_said(message) for message in row.messages if message.trained == trained)
+        return "" if trained else row.text[:_CHARACTERS_AT_ONCE]
+    said = "\n".join(_said(message) for message in row.messages if message.trained == trained)
+    return said[:_CHARACTERS_AT_ONCE]
 
 
 def _said(message: Message) -> str:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,15 @@ def test_they_are_left_out_where_the_recipe_says_so(tmp_path: Path) -> None:
     assert "3 duplicates left out, 2 of these nearly the same as an earlier one" in source.describe()
     limited = load(tmp_path, PROMPTS, near_duplicates="drop", max_rows=2)
     assert (len(limited.rows), limited.near_duplicates, limited.beyond_limit) == (2, 2, 1)
+
+
+def test_texts_of_any_length_are_compared_in_little_memory() -> None:
+    book = "".join(f"{n} " for n in range(400_000))
+    tracemalloc.start()
+    assert alike(*(Row(str(n), "s", text=f"{book}{n}") for n in range(4))) == [-1, 0, 0, 0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400e6
 
 
 def test_thousands_of_rows_of_one_form_take_seconds() -> None:
