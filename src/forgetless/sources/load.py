@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -23,11 +23,11 @@ from forgetless.errors import DataError
 from forgetless.recipe import FileSettings, SourceSettings
 from forgetless.records import StreamKind
 from forgetless.rundir import cache_folder, content_hash, file_hash
-from forgetless.sources.content import Written
+from forgetless.sources.making import RowMaker, make_rows
 from forgetless.sources.near_duplicates import near_duplicates
 from forgetless.sources.record import Record, Reject
 from forgetless.sources.rows import Rows
-from forgetless.sources.shapes import columns_read, detect_shape, row_from_record
+from forgetless.sources.shapes import columns_read, detect_shape
 from forgetless.sources.store import REVISION, StoredRows, keep_rows
 from forgetless.sources.streams import RecordStream, record_streams
 from forgetless.sources.templates import columns_used
@@ -133,8 +133,9 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
     if isinstance(settings, SourceSettings):
         _check_kind(settings, shape, field=field)
     prompts_only = kind == "replay"
+    maker = RowMaker(columns, settings.template, shape, name, prompts_only)
     store = keep_rows(
-        _rows(chain(head, records), columns, settings, shape=shape, source=name, prompts_only=prompts_only),
+        make_rows(maker, chain(head, records)),
         source=name,
         folder=cache_folder() / "rows",
         key=_key(streams, columns, settings, shape=shape, prompts_only=prompts_only),
@@ -216,27 +217,6 @@ def _check_kind(settings: SourceSettings, shape: str, *, field: str) -> None:
         rule=f"is for {meant}, and the records are read as {found} (shape `{shape}`)",
         way_out=way_out,
     )
-
-
-def _rows(
-    records: Iterable[Record | Reject],
-    columns: Sequence[str],
-    settings: FileSettings,
-    *,
-    shape: str,
-    source: str,
-    prompts_only: bool,
-) -> Iterator[Written | Reject]:
-    # A record that lacks a column of the template must be rejected for it, not keep the braces in its text.
-    absent = dict.fromkeys(columns) if shape == "template" else {}
-    for record in records:
-        if isinstance(record, Reject):
-            yield record
-        else:
-            completed = Record(record.origin, {**absent, **record.fields}) if absent else record
-            yield row_from_record(
-                completed, shape=shape, template=settings.template, source=source, prompts_only=prompts_only
-            )
 
 
 def _key(

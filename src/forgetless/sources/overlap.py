@@ -53,5 +53,7 @@ def place_of(key: str) -> float:
 
 def normalised(text: str) -> str:
     """A text without regard to case, width of characters and spacing."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return _SPACE_OF_NO_MEANING.sub(r"\1", text) if _ANY_SPACELESS.search(text) else text

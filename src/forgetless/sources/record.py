@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from forgetless.errors import ForgetlessError
 
 _PREVIEW_CHARACTERS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The named fields of one record as they stand in the file, and where that is.
 
     `origin` is `path:line`, of a Parquet file `path:row`, of a hub dataset `owner/name/split:row`, counted from 1.
@@ -26,8 +24,7 @@ class Record:
     fields: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """A record that did not become a row: where it stands (see `Record`), why, and how it begins."""
 
     origin: str

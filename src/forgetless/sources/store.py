@@ -12,11 +12,10 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +32,15 @@ if TYPE_CHECKING:
 REVISION = 2
 """Raised whenever a store is written in another way, or a record becomes another row."""
 
-_BATCH_ROWS = 1024
-_BATCH_CHARACTERS = 1 << 20
 _KEPT_SECONDS = 30 * 24 * 3600.0
 _ROWS, _REJECTS = "rows.arrow", "rejects.jsonl"
+
+
+class Part(NamedTuple):
+    """Some rows as an Arrow batch, few enough to be read at once, and the rejects among their records."""
+
+    rows: pyarrow.RecordBatch
+    rejects: list[Reject]
 
 
 class StoredRows:
@@ -77,11 +81,11 @@ class StoredRows:
         return tuple(Reject(**json.loads(line)) for line in lines if line)
 
 
-def keep_rows(results: Iterable[Written | Reject], *, source: str, folder: Path, key: str | None) -> StoredRows:
+def keep_rows(parts: Iterable[Part], *, source: str, folder: Path, key: str | None) -> StoredRows:
     """Rows on the disk: those that are there under the key, or those that are now written.
 
     Args:
-        results: Rows and rejects; read if there is no such store.
+        parts: Rows and rejects; read if there is no such store.
         source: The name of the source in the recipe.
         folder: Where stores are kept. What was not used for a month goes when a new one is written.
         key: Addresses the store by content. Without a key the store is written anew, and goes with this object.
@@ -97,7 +101,7 @@ def keep_rows(results: Iterable[Written | Reject], *, source: str, folder: Path,
         _forget_unused(folder)
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         try:
-            _write(fresh, results)
+            _write(fresh, parts)
             if key is not None:
                 _put(fresh, folder / key)
                 return StoredRows(folder / key, source=source)
@@ -119,10 +123,27 @@ def _put(fresh: Path, place: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _write(folder: Path, results: Iterable[Written | Reject]) -> None:
+def part_of(results: Iterable[Written | Reject]) -> Part:
+    """What was made of some records, in the form in which it is kept."""
     import pyarrow
 
-    schema = pyarrow.schema(
+    rows: list[tuple[Any, ...]] = []
+    rejects: list[Reject] = []
+    for result in results:
+        if isinstance(result, Reject):
+            rejects.append(result)
+            continue
+        (row, content), keys = result, RowKeys.of(result.row)
+        rows.append((content, row.origin, keys.id, keys.place, keys.asked, keys.is_text))
+    schema = _schema()
+    columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in schema]
+    return Part(pyarrow.record_batch(columns, schema=schema), rejects)
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow
+
+    return pyarrow.schema(
         {
             "content": pyarrow.large_string(),
             "origin": pyarrow.string(),
@@ -132,31 +153,20 @@ def _write(folder: Path, results: Iterable[Written | Reject]) -> None:
             "is_text": pyarrow.bool_(),
         }
     )
+
+
+def _write(folder: Path, parts: Iterable[Part]) -> None:
+    import pyarrow
+
     with (folder / _ROWS).open("wb") as file, (folder / _REJECTS).open("w", encoding="utf-8", newline="\n") as left_out:
-        with pyarrow.ipc.new_file(file, schema) as rows:
-            for batch in _batches(results, left_out):
-                rows.write_batch(pyarrow.record_batch(list(batch), schema=schema))
+        with pyarrow.ipc.new_file(file, _schema()) as rows:
+            for part in parts:
+                if part.rows.num_rows:
+                    rows.write_batch(part.rows)
+                left_out.writelines(json.dumps(reject._asdict(), ensure_ascii=False) + "\n" for reject in part.rejects)
         for written in (file, left_out):
             written.flush()
             os.fsync(written.fileno())
-
-
-def _batches(results: Iterable[Written | Reject], left_out: Any) -> Iterator[tuple[list[Any], ...]]:
-    """Columns of about a thousand rows at a time, fewer of long ones."""
-    held: list[tuple[Any, ...]] = []
-    characters = 0
-    for result in results:
-        if isinstance(result, Reject):
-            left_out.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
-            continue
-        (row, content), keys = result, RowKeys.of(result.row)
-        held.append((content, row.origin, keys.id, keys.place, keys.asked, keys.is_text))
-        characters += len(content)
-        if len(held) == _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
-            yield tuple(map(list, zip(*held, strict=True)))
-            held, characters = [], 0
-    if held:
-        yield tuple(map(list, zip(*held, strict=True)))
 
 
 def _index(batches: list[pyarrow.RecordBatch]) -> RowIndex:

@@ -97,7 +97,7 @@ def value_text(value: object, name: str) -> str:
 
 def is_text(text: str) -> bool:
     """Whether every character is one: broken JSON escapes leave halves of surrogate pairs, which no encoding holds."""
-    return _SURROGATE.search(text) is None
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def _kind_of(value: object) -> str:

@@ -15,7 +15,7 @@ from forgetless.recipe import FileSettings, HeldOutTask
 from forgetless.records import Message, Row
 from forgetless.rundir import cache_folder
 from forgetless.sources import LoadedSource, Record, Reject, Rows, as_rows, load_source, prompt_key, row_from_record
-from forgetless.sources.store import keep_rows
+from forgetless.sources.store import keep_rows, part_of
 from forgetless.tasks import held_out_split
 
 TOOL_TALK = [
@@ -78,7 +78,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytes
     path = write(tmp_path / "a.jsonl", [*pairs(200), "{"])
     first, stamp = load(path), path.stat()
     calls = []
-    monkeypatch.setattr("forgetless.sources.load.row_from_record", lambda *_, **__: calls.append(1))
+    monkeypatch.setattr("forgetless.sources.making.row_from_record", lambda *_, **__: calls.append(1))
     assert load(path) == first
     assert load(path, max_rows=10).beyond_limit == 190
     assert calls == []
@@ -104,7 +104,7 @@ def test_another_way_to_read_is_another_store(tmp_path: Path, settings: dict[str
 @pytest.mark.parametrize("key", ["k", None])
 def test_a_reading_that_fails_leaves_nothing(tmp_path: Path, key: str | None) -> None:
     def results() -> Any:
-        yield Reject("f:1", "broken", "{")
+        yield part_of([Reject("f:1", "broken", "{")])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -115,7 +115,7 @@ def test_a_reading_that_fails_leaves_nothing(tmp_path: Path, key: str | None) ->
 def test_rows_without_a_key_go_with_their_reader(tmp_path: Path) -> None:
     found = row_from_record(Record("f:1", pairs(1)[0]), shape="prompt_completion", template=None, source="s")
     assert not isinstance(found, Reject)
-    store = keep_rows([found], source="s", folder=tmp_path / "rows", key=None)
+    store = keep_rows([part_of([found])], source="s", folder=tmp_path / "rows", key=None)
     assert store.read(0) == found.row
     del store
     gc.collect()
@@ -127,8 +127,8 @@ def test_two_processes_may_write_one_store(tmp_path: Path) -> None:
     assert not isinstance(found, Reject)
 
     def while_another_writes() -> Any:
-        yield found
-        keep_rows([found], source="s", folder=tmp_path / "rows", key="k")
+        yield part_of([found])
+        keep_rows([part_of([found])], source="s", folder=tmp_path / "rows", key="k")
 
     assert keep_rows(while_another_writes(), source="s", folder=tmp_path / "rows", key="k").read(0) == found.row
     assert [store.name for store in (tmp_path / "rows").iterdir()] == ["k"]
