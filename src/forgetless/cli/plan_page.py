@@ -78,6 +78,7 @@ def _left_out(source: SourcePlan) -> str:
 
 def _capabilities(plan: Plan) -> Table:
     table = _table(f"What the items can show, in points (level {plan.alpha:g}, chance .8)")
+    table.collapse_padding = True  # so that the longest name of a ready set stands whole in 80 columns
     table.add_column("ability", overflow="fold")
     figures = ("finds\na drop", "certifies\nalone", "certifies\ntogether", "training\nmay lose")
     for name in ("dev", "test", "margin", *figures):

@@ -30,7 +30,7 @@ from forgetless.sources.rows import RowIndex, RowKeys
 if TYPE_CHECKING:
     import pyarrow
 
-REVISION = 1
+REVISION = 2
 """Raised whenever a store is written in another way, or a record becomes another row."""
 
 _BATCH_ROWS = 1024
