@@ -1,4 +1,4 @@
-"""A run that is killed ten times, whenever it happens, ends as the run that never was killed."""
+"""A run that moves its weights and shares, and is killed ten times, ends as the run that never was killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from nano_world import World, assert_the_same, build_world, run_world, uninterrupted
+from nano_world import World, assert_the_same, build_pressed_world, run_world
 
 from forgetless.rundir import read_events
 
@@ -21,18 +21,22 @@ pytestmark = [
 ]
 
 KILLS = 10
+ITEMS = 24
 
 
 @pytest.mark.timeout(900)  # some twenty starts of a run
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_ten_kills_change_nothing(method: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    whole = uninterrupted(tmp_path / "whole", method)
+    build_pressed_world(tmp_path / "whole", method=method, items=ITEMS)
+    whole = World(tmp_path / "whole", run_world(tmp_path / "whole"))
     seconds = time.monotonic() - started
+    moves = [event for event in whole.story if event["event"] == "adjustment"]
+    assert any(move["weight"] != move["weight_before"] for move in moves), "nothing was moved that could be lost"
     rng, kills, fell_after = random.Random(method), 0, set[str]()
     for number in count():
         folder = tmp_path / f"killed-{number}"
-        build_world(folder, method=method)
+        build_pressed_world(folder, method=method, items=ITEMS)
         while kills < KILLS and (child := run_for(rng.uniform(0.2, 0.6) * seconds, folder)).exitcode != 0:
             assert child.exitcode == -signal.SIGKILL, f"after {kills} kills the run could not go on"
             fell_after.add(next((e["event"] for e in reversed(list(read_events(run_of(folder))))), "nothing"))
