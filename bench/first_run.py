@@ -1,10 +1,12 @@
-"""SmolLM2-135M-Instruct on BANKING77, plain and with forgetless: what was learnt, what was kept, at what cost.
+"""A recipe for a real model, plain and with forgetless: what was learnt, what was kept, at what cost.
 
-Runs the recipe `recipes/banking77-smollm2.yaml` twice on the same domain rows: once as it stands, once as a plain
-fine-tune. Sizes and margins are those of the recipe. A run that was interrupted goes on where it stood, and its pause
-is not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
+Runs the recipe (SmolLM2-135M-Instruct on BANKING77, unless another is named) twice on the same domain rows: once as it
+stands, once as a plain fine-tune. Sizes and margins are those of the recipe. A run that was interrupted goes on where
+it stood, and its pause is not counted. Prints a table and writes bench/results/first_run.json and first_run.svg.
 
     python scripts/fetch_model.py smollm2-135m-instruct && python bench/first_run.py
+    python scripts/fetch_model.py gemma-3-270m &&
+        python bench/first_run.py --recipe recipes/base-to-instruct.yaml --part 0.2 --name base_to_instruct
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from recipe_parts import read_part
 from results import write_result
 
 import forgetless as fl
@@ -33,19 +36,23 @@ def main() -> None:
     parser.add_argument(
         "--arm", choices=[*ARMS, "both", "none"], default="both", help="`none` only reads the runs again"
     )
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--part", type=float, default=1.0, help="of the recipe's rows and items; margins are widened")
+    parser.add_argument("--name", default="first_run", help="of the files in bench/results")
     arguments = parser.parse_args()
-    recipes = {arm: recipe_of(arm) for arm in ARMS}
-    for arm, recipe in recipes.items():
+    folder = arguments.recipe.resolve().parent
+    recipe = fl.parse_recipe(read_part(arguments.recipe, arguments.part), origin=str(arguments.recipe))
+    recipes = {arm: recipe_of(arm, recipe) for arm in ARMS}
+    for arm, of_arm in recipes.items():
         if arguments.arm in (arm, "both"):
-            run(arm, recipe)
-    folders = {arm: (RECIPE.parent / r.output / r.name).resolve() for arm, r in recipes.items()}
-    if all((folder / "certificate.json").exists() for folder in folders.values()):
-        report({arm: read_arm(folder) for arm, folder in folders.items()})
+            run(arm, of_arm, folder)
+    runs = {arm: (folder / r.output / r.name).resolve() for arm, r in recipes.items()}
+    if all((run_folder / "certificate.json").exists() for run_folder in runs.values()):
+        report(arguments.name, recipe, {arm: read_arm(run_folder) for arm, run_folder in runs.items()})
 
 
-def recipe_of(arm: str) -> fl.Recipe:
+def recipe_of(arm: str, recipe: fl.Recipe) -> fl.Recipe:
     """The recipe itself, or what people do: the same rows at the same rate, without replay and KL."""
-    recipe = fl.load_recipe(RECIPE)
     if arm == "forgetless":
         return recipe
     data = recipe.model_dump()
@@ -59,15 +66,15 @@ def recipe_of(arm: str) -> fl.Recipe:
     return fl.parse_recipe(data, origin="plain")
 
 
-def run(arm: str, recipe: fl.Recipe) -> None:
-    folder = RECIPE.parent / recipe.output / recipe.name
-    if (folder / "certificate.json").exists():
+def run(arm: str, recipe: fl.Recipe, folder: Path) -> None:
+    run_folder = folder / recipe.output / recipe.name
+    if (run_folder / "certificate.json").exists():
         return
     with narrator(prefix=f"[{arm}] ") as tell:
         fl.train(
             recipe,
-            folder=RECIPE.parent,
-            resume=(folder / "events.jsonl").exists(),
+            folder=folder,
+            resume=(run_folder / "events.jsonl").exists(),
             progress=tell.progress,
             on_event=tell.event,
         )
@@ -91,7 +98,7 @@ def read_arm(folder: Path) -> dict[str, Any]:
     }
 
 
-def report(arms: dict[str, dict[str, Any]]) -> None:
+def report(name: str, recipe: fl.Recipe, arms: dict[str, dict[str, Any]]) -> None:
     plain, held = arms["plain"], arms["forgetless"]
     paired = compare_paired(plain["domain"], held["domain"])
     scores = {arm: a["certificate"].domain.tuned_score for arm, a in arms.items()}
@@ -108,9 +115,10 @@ def report(arms: dict[str, dict[str, Any]]) -> None:
     for arm, a in arms.items():
         print(f"{arm}: {a['tokens']:,} tokens, {a['steps']} steps, {a['seconds'] / 60:.0f} minutes")
     write_result(
-        "first_run",
+        name,
         {
-            "model": "SmolLM2-135M-Instruct (Q4_1, dequantised to float32)",
+            "recipe": recipe.name,
+            "model": Path(recipe.model.path).name,
             "domain_ratio": ratio,
             "domain_difference": {"estimate": paired.estimate, "interval": paired.interval, "n": paired.n},
             "arms": {
@@ -120,35 +128,35 @@ def report(arms: dict[str, dict[str, Any]]) -> None:
         },
         seed=0,
     )
-    draw(arms)
+    draw(name, arms)
 
 
-def draw(arms: dict[str, dict[str, Any]]) -> None:
+def draw(name: str, arms: dict[str, dict[str, Any]]) -> None:
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot
 
     verdicts = {arm: {v.capability: v for v in a["certificate"].verdicts} for arm, a in arms.items()}
-    names = list(verdicts["forgetless"])
-    figure, axes = pyplot.subplots(figsize=(7.5, 0.7 + 0.6 * len(names)), layout="constrained")
+    capabilities = list(verdicts["forgetless"])
+    figure, axes = pyplot.subplots(figsize=(7.5, 0.7 + 0.6 * len(capabilities)), layout="constrained")
     for offset, (arm, colour) in zip((-0.14, 0.14), (("plain", "#c2410c"), ("forgetless", "#0f766e")), strict=True):
-        for row, name in enumerate(names):
-            v = verdicts[arm][name]
+        for row, capability in enumerate(capabilities):
+            v = verdicts[arm][capability]
             low, high = (100 * x for x in v.interval)
             axes.plot([low, high], [row + offset] * 2, color=colour, lw=2.5)
             axes.plot([100 * v.estimate], [row + offset], "o", color=colour, label=arm if row == 0 else None)
-    for row, name in enumerate(names):
-        margin = -100 * verdicts["forgetless"][name].margin
+    for row, capability in enumerate(capabilities):
+        margin = -100 * verdicts["forgetless"][capability].margin
         axes.plot([margin] * 2, [row - 0.35, row + 0.35], color="#64748b", ls=":", lw=1.5)
     axes.axvline(0, color="#64748b", lw=0.8)
-    axes.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
+    axes.set_yticks(range(len(capabilities)), [n.replace("_", " ") for n in capabilities])
     axes.invert_yaxis()
     axes.set_xlabel("change against the base in points, 95 % interval; dotted: the margin")
     axes.set_xscale("symlog", linthresh=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.legend(frameon=False)
-    figure.savefig(ROOT / "bench" / "results" / "first_run.svg", metadata={"Date": None})
+    figure.savefig(ROOT / "bench" / "results" / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

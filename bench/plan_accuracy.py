@@ -4,7 +4,7 @@ The run is a process of its own, so its memory is its own. Without a recipe the 
 with the cadence left to the plan. Prints a table and writes bench/results/plan_accuracy.json.
 
     python bench/plan_accuracy.py
-    python bench/plan_accuracy.py --recipe recipes/banking77-smollm2.yaml
+    python bench/plan_accuracy.py --recipe recipes/banking77-smollm2.yaml --part 0.1 --name plan_accuracy_smollm2
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from recipe_parts import read_part
 from results import write_result
 
 import forgetless as fl
@@ -60,6 +61,7 @@ class Compared(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, help="a recipe; by default one for nano is made")
+    parser.add_argument("--part", type=float, default=1.0, help="of a recipe's rows and items; margins are widened")
     parser.add_argument("--name", default="plan_accuracy", help="of the file in bench/results")
     parser.add_argument("--rows", type=int, default=2000, help="replay rows of the nano recipe")
     arguments = parser.parse_args()
@@ -67,7 +69,7 @@ def main() -> None:
         # Nothing that an earlier run has kept may make this one cheaper.
         os.environ["FORGETLESS_CACHE"] = f"{place}/cache"
         recipe = arguments.recipe.resolve() if arguments.recipe else nano_recipe(Path(place), arguments.rows)
-        recipe = elsewhere(recipe, Path(place))
+        recipe = elsewhere(recipe, Path(place), arguments.part)
         try:
             plan = fl.plan(fl.load_recipe(recipe), folder=recipe.parent)
             run, peak, disk = train(recipe)
@@ -79,6 +81,7 @@ def main() -> None:
         arguments.name,
         {
             "recipe": str(arguments.recipe or "nano"),
+            "part": arguments.part,
             "device": plan.speeds.device,
             "steps": plan.steps,
             "looks": plan.cadence.looks,
@@ -103,9 +106,9 @@ def nano_recipe(folder: Path, rows: int) -> Path:
     return path
 
 
-def elsewhere(recipe: Path, place: Path) -> Path:
-    """The same recipe, writing its run into a folder that goes away."""
-    data = yaml.safe_load(recipe.read_text(encoding="utf-8")) | {"output": str(place / "runs")}
+def elsewhere(recipe: Path, place: Path, part: float) -> Path:
+    """The same recipe, or a part of it, writing its run into a folder that goes away."""
+    data = read_part(recipe, part) | {"output": str(place / "runs")}
     copy = recipe.with_name(f".{recipe.stem}.plan_accuracy.yaml")
     copy.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return copy

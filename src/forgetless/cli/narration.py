@@ -82,6 +82,8 @@ def account_lines(name: str, a: Mapping[str, Any]) -> list[str]:
             f"{_rows(a['split_rows'])} trained turn by turn, {a['documents']:,} documents in all: the chat template "
             "rewrites earlier turns once a conversation goes on"
         )
+    if a.get("split_texts"):
+        lines.append(f"{_rows(a['split_texts'])} of raw text trained in pieces, {a['documents']:,} documents in all")
     if a["cut_rows"]:
         lines.append(f"prompts of {_rows(a['cut_rows'])} cut at the left, by {a['cut_tokens']:,} tokens")
     if a["plain_specials"]:

@@ -9,12 +9,12 @@ wire as fields, the server's own chat template is trusted, and only answers can 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from forgetless.errors import EndpointError, ModelError
+from forgetless.errors import EndpointError
 from forgetless.models import load_format
 from forgetless.progress import Progress
 from forgetless.recipe import EndpointSettings
@@ -24,23 +24,13 @@ from forgetless.sampling import GREEDY, Sampling
 from forgetless.tokens import ChatFormat, Prompt
 from forgetless.tokens.rendering import thinking_mode
 
+from .correspondence import Correspondence
 from .engine import AnswerLikelihood
-from .forms import (
-    Draw,
-    LikelihoodForm,
-    Reply,
-    UnreadableReplyError,
-    Written,
-    fingerprint,
-    prompt_tokens,
-    read_answer,
-)
+from .forms import Draw, LikelihoodForm, Written
 from .handshake import ServedModel, find_likelihood_form, heeds_thinking_switch, shake_hands
 from .messages import as_fields
-from .server import Request, Server
+from .server import Server
 from .stops import cut_at
-
-T = TypeVar("T")
 
 _REVISION = 1
 """Raised whenever the way servers are asked changes, so that no stored score of the old way is taken for a new one."""
@@ -71,6 +61,7 @@ class EndpointEngine:
         self._server = server
         self._served = served
         self._format = format
+        self._line = Correspondence(server, served, format)
         self._stops = frozenset(stop_ids)
         self._scope = scope
         self._arguments = format.arguments if format else dict(arguments)
@@ -178,9 +169,9 @@ class EndpointEngine:
             if any(thinking_mode(messages) is not None for messages in prompts):
                 self._require_thinking_switch()
             fields = [as_fields(messages, self._arguments) for messages in prompts]
-            return [cut_at(w.text, stop_texts) for w in self._answers(fields, draw, progress)]
+            return [cut_at(w.text, stop_texts) for w in self._line.answers(fields, draw, progress)]
         asked = self._format.prompts(prompts)
-        answers = self._marked(asked, self._answers([prompt.ids for prompt in asked], draw, progress))
+        answers = self._marked(asked, self._line.answers([prompt.ids for prompt in asked], draw, progress))
         return [cut_at(answer, stop_texts) for answer in answers]
 
     def continue_texts(
@@ -200,7 +191,7 @@ class EndpointEngine:
         """
         format = self._known_format("replay.prompts", "texts to continue")
         starts = [format.text_start(text) for text in texts]
-        written = self._answers(starts, Draw(max_new_tokens, sampling, self._stops), progress)
+        written = self._line.answers(starts, Draw(max_new_tokens, sampling, self._stops), progress)
         return self._continuations(starts, written, spaced=True)
 
     def write_prompts(
@@ -220,7 +211,7 @@ class EndpointEngine:
         """
         format = self._known_format("replay.prompts", "self")
         begun, closing = format.begun_turns(beginnings), format.user_closing()[0]
-        written = self._answers(begun, Draw(max_new_tokens, sampling, self._stops | {closing}), progress)
+        written = self._line.answers(begun, Draw(max_new_tokens, sampling, self._stops | {closing}), progress)
         rest = self._continuations(begun, written, spaced=any(beginnings))
         return [
             (start + text).strip() if self._ended_at(closing, w) else ""
@@ -242,58 +233,11 @@ class EndpointEngine:
         """
         format = self._known_format("task", "likelihoods of given answers")
         encoded = format.encode_answers(pairs) if pairs else []
-        # Servers write a token more, whether it is wanted or not.
-        self._check_window([len(context) + len(answer) + 1 for context, answer in encoded])
-        asked = [i for i, (_, answer) in enumerate(encoded) if answer]
-        form = self._likelihood_form
-        replies = self._ask([form.request(self.settings.model, *encoded[i]) for i in asked], progress)
-        results = [AnswerLikelihood(0.0, 0, len(answer.encode("utf-8")), True) for _, answer in pairs]
-        for i, reply in zip(asked, replies, strict=True):
-            log_likelihood, greedy = self._read(form.read, reply, *encoded[i])
-            results[i] = AnswerLikelihood(log_likelihood, len(encoded[i][1]), results[i].bytes, greedy)
-        return results
-
-    # Asking
-
-    def _answers(self, prompts: Sequence[Any], draw: Draw, progress: Progress | None) -> list[Written]:
-        """Answers to prompts of ids (with a format) or fields of messages (without), in order."""
-        form = self._served.form
-        lengths = [len(prompt) if self._format else 0 for prompt in prompts]
-        self._check_window([length + 1 for length in lengths])
-        requests = [
-            form.request(
-                self.settings.model,
-                self._as_text(prompt, i, len(prompts)) if form.reads == "text" else prompt,
-                draw._replace(
-                    max_new_tokens=self._room(lengths[i], draw),
-                    sampling=draw.sampling.seeded(_seed(draw.sampling.seed, i)),
-                ),
-            )
-            for i, prompt in enumerate(prompts)
+        scores = self._line.likelihoods(self._likelihood_form, encoded, progress)
+        return [
+            AnswerLikelihood(score.log_likelihood, len(ids), len(answer.encode("utf-8")), score.greedy)
+            for score, (_, ids), (_, answer) in zip(scores, encoded, pairs, strict=True)
         ]
-        replies = self._ask(requests, progress)
-        if self._format is not None:
-            for reply, length in zip(replies, lengths, strict=True):
-                self._check_read(prompt_tokens(reply), length)
-        return [_cut(self._read(read_answer, reply), draw.stops) for reply in replies]
-
-    def _ask(self, requests: Sequence[Request], progress: Progress | None) -> list[dict[str, Any]]:
-        replies = self._server.ask_all(requests, progress=progress) if requests else []
-        for reply in replies:
-            if fingerprint(reply) not in ("", self._served.fingerprint):
-                raise self._changed(fingerprint(reply))
-        return replies
-
-    def _read(self, read: Callable[..., T], reply: Reply, *about: Sequence[int]) -> T:
-        try:
-            return read(reply, *about)
-        except UnreadableReplyError as error:
-            raise EndpointError(
-                field=f"{self._server.field}.url",
-                value=self.settings.url,
-                rule=f"a reply cannot be read: {error}",
-                way_out="look into the server's log; it answered otherwise at the beginning",
-            ) from None
 
     def _continuations(self, starts: Sequence[list[int]], written: Sequence[Written], *, spaced: bool) -> list[str]:
         """What was written after its starts, as the model's own tokenizer has it where the server tells the tokens.
@@ -339,47 +283,6 @@ class EndpointEngine:
             return True
         return written.ended if written.stop is None else written.stop == closing
 
-    def _as_text(self, ids: Sequence[int], place: int, total: int) -> str:
-        """The text that the server's tokenizer turns into these ids, special tokens added as it adds them."""
-        assert self._format is not None
-        tokenizer = self._format.tokenizer
-        text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        for candidate in (text, text.removeprefix(tokenizer.bos_token or "")):
-            if tokenizer(candidate, verbose=False)["input_ids"] == list(ids):
-                return str(candidate)
-        raise EndpointError(
-            field=f"{self._server.field}.url",
-            value=f"prompt {place + 1} of {total}",
-            rule="the server reads text only, and would read this prompt as other tokens than the model is to see",
-            way_out="use a server that reads token ids (vLLM, SGLang, llama.cpp)",
-        )
-
-    # The window
-
-    def _room(self, length: int, draw: Draw) -> int:
-        window = self._served.window
-        return draw.max_new_tokens if window is None else min(draw.max_new_tokens, window - length)
-
-    def _check_window(self, lengths: Sequence[int]) -> None:
-        window = self._served.window
-        if window is not None and lengths and max(lengths) > window:
-            raise ModelError(
-                field="prompt",
-                value=f"number {max(range(len(lengths)), key=lengths.__getitem__) + 1} of {len(lengths)}",
-                rule=f"it needs {max(lengths)} tokens, and the server reads at most {window}",
-                way_out="leave out or shorten what is longer, or serve the model with a longer window",
-            )
-
-    def _check_read(self, read: int | None, length: int) -> None:
-        if read not in (None, length):
-            raise EndpointError(
-                field=f"{self._server.field}.tokenizer",
-                value=self.settings.tokenizer or "the base's",
-                rule=f"a prompt of {length} tokens was read by the server as {read}: it cuts prompts short, or reads "
-                "other tokens than this tokenizer's",
-                way_out="serve the model with a longer window, or name its own tokenizer",
-            )
-
     # What the server can and cannot do
 
     @cached_property
@@ -422,15 +325,6 @@ class EndpointEngine:
             )
         return self._format
 
-    def _changed(self, now: str) -> EndpointError:
-        return EndpointError(
-            field=f"{self._server.field}.url",
-            value=self.settings.url,
-            rule=f"the server changed under way: its fingerprint was `{self._served.fingerprint}` and is `{now}`, so "
-            "its answers are not all of one model",
-            way_out="ask one server, and leave it as it is until the work is done",
-        )
-
 
 def connect_endpoint(
     settings: EndpointSettings,
@@ -466,17 +360,3 @@ def connect_endpoint(
         settings.tokenizer, folder=folder, field=f"{field}.tokenizer", template=template, arguments=arguments
     )
     return EndpointEngine.connect(settings, field=field, format=loaded.format, stop_ids=loaded.stop_ids)
-
-
-def _cut(written: Written, stops: Collection[int]) -> Written:
-    """An answer without its stop token and what a server wrote after it, where the tokens are told."""
-    if written.ids is None:
-        return written
-    for place, token in enumerate(written.ids):
-        if token in stops:
-            return Written(written.text, written.ids[:place], True, token)
-    return written
-
-
-def _seed(seed: int, place: int) -> int:
-    return int(content_hash(seed, place)[:8], 16) >> 1

@@ -7,7 +7,7 @@ commands, so what is shown is what is done.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from forgetless.guard import Exam, level_of_look, next_look
@@ -28,6 +28,7 @@ from forgetless.planning.sources import plan_sources
 from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, ReplaySettings
 from forgetless.replaying import replay_call
+from forgetless.sources import LoadedSource
 from forgetless.stages import Ground, lay_ground
 from forgetless.synthesis import ReplayState, prompts_for_each, replay_state
 from forgetless.tasks import FixedTask
@@ -108,6 +109,7 @@ def make_plan(recipe: Recipe, ground: Ground, output: Path, *, anew: bool, progr
         speeds=_speeds(prices, measured),
         chosen=tuple(_chosen(recipe, cadence, capabilities)),
         notes=(
+            *alike_in(ground.sources),
             *notes_of(recipe, ground.exam, capabilities, replay),
             *_sampled(blended),
             *_strictness(recipe, look, alpha),
@@ -202,6 +204,13 @@ def _coverage(settings: ReplaySettings, replay: ReplayState) -> Iterator[str]:
             f"`{hole.capability}` is not covered by what the base writes by itself (likeness {hole.likeness:g}); "
             f"{hole.prompts:,} prompts are written that begin as its items do"
         )
+
+
+def alike_in(sources: Sequence[LoadedSource]) -> Iterator[str]:
+    """What may go from the sources, and stays unless the recipe says so."""
+    for source in sources:
+        if source.near_duplicates and not source.near_left_out:
+            yield f"`{source.name}` has {source.describe_near_duplicates()}; `near_duplicates: drop` leaves them out"
 
 
 def _sampled(blended: Blend) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,6 +11,15 @@ from pydantic import AfterValidator, Field, model_validator
 from forgetless.recipe.settings import Files, Real, Settings, Share, Whole
 
 _HUB_KEYS = ("subset", "split", "revision")
+
+
+def _only_a_split(split: str) -> str:
+    if not re.fullmatch(r"\w+([.-]\w+)*(\[\d*:\d*\])?", split):
+        raise ValueError(
+            "a split is a name such as `train`, which may be cut to rows counted from its beginning, as in "
+            "`train[:5000]` or `train[100:200]`"
+        )
+    return split
 
 
 class RowTemplate(Settings):
@@ -34,7 +44,7 @@ class RecordSettings(Settings):
     files: Files | None = None
     hub: str | None = None
     subset: str | None = None
-    split: Annotated[str, Field(pattern=r"^\w+([.-]\w+)*(\[\d*:\d*\])?$")] | None = None
+    split: Annotated[str, AfterValidator(_only_a_split)] | None = None
     revision: str | None = None
     format: Literal["auto", "jsonl", "json", "csv", "parquet", "text"] = "auto"
     columns: Annotated[list[str], Field(min_length=1)] | None = None
@@ -76,10 +86,14 @@ class FileSettings(RecordSettings):
 
 
 class SourceSettings(FileSettings):
-    """Training rows of one kind, and their share of all training tokens."""
+    """Training rows of one kind, and their share of all training tokens.
+
+    Rows that are nearly the same as an earlier one are counted, and with `near_duplicates: drop` left out.
+    """
 
     kind: Literal["domain", "general", "text"]
     share: Share
+    near_duplicates: Literal["keep", "drop"] = "keep"
 
     @model_validator(mode="after")
     def _a_template_has_an_answer_to_train_on(self) -> Self:

@@ -162,6 +162,8 @@ def _explain(recipe: type[BaseModel], error: Any, origin: str) -> RecipeError:
     rule = str(error["msg"]).removeprefix("Value error, ")
     shown = "(see rule)" if isinstance(value, dict) else value
     way_out = f"change `{where}` in {origin}" if error["loc"] else f"change {origin}"
+    if kind == "list_type" and not isinstance(value, dict):
+        rule, way_out = "must be a list", f"write it in brackets, as in `{error['loc'][-1]}: [{value}]`"
     if kind == "string_type" and isinstance(value, dict):
         way_out = f"put the text in quotes; without them YAML reads its braces as a mapping (in {origin})"
     return RecipeError(field=where, value=_shown(where, shown), rule=rule, way_out=way_out)

@@ -50,7 +50,8 @@ class LoraSettings(Settings):
     """A low-rank adapter in place of full weights.
 
     `rslora` scales it by alpha / √rank in place of alpha / rank (arXiv 2312.03732); `dora` trains the length of each
-    row of a weight apart from its direction (arXiv 2402.09353). The modules named in `modules_to_save` carry no
+    row of a weight apart from its direction (arXiv 2402.09353). `target_modules` is `all-linear`, one or several names,
+    or a regular expression over full names. The modules named in `modules_to_save` carry no
     adapter: they are trained whole, and stored with it. `keep_directions` is how many of the first singular directions
     of every adapted weight the adapter leaves alone, on both sides (OPLoRA, arXiv 2510.13003). With `init: null_space`
     it starts where the base's inputs have the least energy over replay rows (LoRA-Null, arXiv 2503.02659), and
@@ -68,6 +69,12 @@ class LoraSettings(Settings):
     freeze_a: bool = False
     keep_directions: Annotated[Whole, Field(ge=1)] | None = None
 
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, value: object) -> object:
+        # PEFT reads a text as an expression over full names, which a bare name never fits.
+        return [value] if isinstance(value, str) and value != "all-linear" and value.isidentifier() else value
+
     @model_validator(mode="after")
     def _a_module_is_adapted_or_trained_whole(self) -> Self:
         for name in self.modules_to_save:
@@ -80,14 +87,15 @@ class TrainingSettings(Settings):
     """How the weights move.
 
     One optimiser step sees `batch_rows` packed rows of at most `max_length_tokens` each, `accumulate_batches`
-    times. `long_rows` says what becomes of rows that are longer: they are left out, or their prompts are cut at the
-    left. `domain_weights` weighs the domain's tokens in the cross-entropy. `kl_weight` is λ in L = cross-entropy +
-    λ · KL on the replay rows + μ · KL on the domain rows, and `domain_kl_weight` is μ; `kl_tokens` says whether the
-    KL covers only the answers of these rows or their prompts as well, and `kl_direction` whether it is KL(base ‖
-    model), forward, or KL(model ‖ base), reverse. With `kl_reference: cached` the base writes its `kl_top_k`
-    likeliest tokens down before the first step. The length of the run is `steps`, or `epochs` over the domain rows.
-    `lora` stands with `method: lora` and nowhere else; `freeze` names what full fine-tuning leaves alone. `output`
-    says whether a LoRA run ships a whole model or the adapter.
+    times. `long_rows` says what becomes of conversations that are longer: they are left out, or their prompts are
+    cut at the left; and `long_texts` of raw texts: they are left out, or trained in pieces. `domain_weights` weighs
+    the domain's tokens in the cross-entropy. `kl_weight` is λ in L = cross-entropy + λ · KL on the replay rows + μ
+    · KL on the domain rows, and `domain_kl_weight` is μ; `kl_tokens` says whether the KL covers only the answers of
+    these rows or their prompts as well, and `kl_direction` whether it is KL(base ‖ model), forward, or KL(model ‖
+    base), reverse. With `kl_reference: cached` the base writes its `kl_top_k` likeliest tokens down before the
+    first step. The length of the run is `steps`, or `epochs` over the domain rows. `lora` stands with `method:
+    lora` and nowhere else; `freeze` names what full fine-tuning leaves alone. `output` says whether a LoRA run
+    ships a whole model or the adapter.
     """
 
     method: Literal["full", "lora"] = "full"
@@ -101,6 +109,7 @@ class TrainingSettings(Settings):
     accumulate_batches: Annotated[Whole, Field(ge=1)] = 1
     max_length_tokens: Annotated[Whole, Field(ge=8)] = 512
     long_rows: Literal["reject", "cut_prompt"] = "reject"
+    long_texts: Literal["reject", "split"] = "reject"
     domain_weights: DomainWeights = "none"
     kl_weight: Annotated[Real, Field(ge=0.0)] = 1.0
     domain_kl_weight: Annotated[Real, Field(ge=0.0)] = 0.0

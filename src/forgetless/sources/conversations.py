@@ -1,15 +1,17 @@
 """A record that holds a list of turns in, messages out: roles, thoughts, tool calls and results, what is trained.
 
 Two spellings of a turn are common, `role` and `content` (OpenAI) and `from` and `value` (ShareGPT); some data hold a
-question and its answer in one turn, as `human` and `assistant`; and tool calls are written in as many ways. All of them
-become the same messages; what has no certain meaning is refused in words. A field that is null counts as one that is
-not there, because Parquet gives every turn all fields.
+question and its answer in one turn, as `human` and `assistant`; TRL's have turns under `prompt` and `completion`; and
+tool calls are written in as many ways. Any list may be JSON text, as a table has it. All of them become the same
+messages; what has no certain meaning is refused in words. A field that is null counts as one that is not there, because
+Parquet gives every turn all fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +20,8 @@ from forgetless.sources.json_reader import CONVERSATION_KEYS
 from forgetless.sources.record import UnfitRecordError
 from forgetless.sources.templates import value_text
 
-COLUMNS = ("system", *CONVERSATION_KEYS, "tools", "chat_template_kwargs")
-"""What is read of such a record."""
+_ASKED, _ANSWERED = "prompt", "completion"
+_BESIDE_THE_TURNS = ("system", "tools", "chat_template_kwargs")
 
 _ROLES: dict[str, Role] = {
     "system": "system", "developer": "system",
@@ -33,6 +35,20 @@ _CALLS = frozenset({"function_call", "tool_call"})
 _THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 _FLAGS = ("trained", "train", "weight")
 _SWITCH = "enable_thinking"
+_BEGINS_A_LIST = re.compile(r"\s*\[\s*\{")
+
+
+def is_conversation(fields: Mapping[str, Any], *, prompts_only: bool = False) -> bool:
+    """Whether a record holds turns; with `prompts_only` those of a prompt are enough."""
+    if any(_may_be_turns(fields.get(key)) for key in CONVERSATION_KEYS):
+        return True
+    return isinstance(fields.get(_ASKED), list) and (prompts_only or isinstance(fields.get(_ANSWERED), list))
+
+
+def columns_of_turns(columns: Collection[str]) -> tuple[str, ...]:
+    """Which columns are read of such a record."""
+    turns = CONVERSATION_KEYS if not {*CONVERSATION_KEYS}.isdisjoint(columns) else (_ASKED, _ANSWERED)
+    return (*turns, *_BESIDE_THE_TURNS)
 
 
 def conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -41,17 +57,35 @@ def conversation(fields: Mapping[str, Any]) -> tuple[Message, ...]:
     Raises:
         UnfitRecordError: A turn, a call or a definition cannot be read.
     """
-    key = next((name for name in CONVERSATION_KEYS if fields.get(name) is not None), None)
-    turns = fields[key] if key else None
-    if not isinstance(turns, list):
-        raise UnfitRecordError(f"`{key}` is not a list of turns" if key else "has no `messages`")
-    messages = [message for index, turn in enumerate(turns) for message in _turn(turn, f"{key}[{index}]")]
+    messages = _messages(fields)
     system = value_text(fields["system"], "system") if fields.get("system") is not None else ""
     if system.strip() and not any(message.role == "system" for message in messages):
         messages.insert(0, Message("system", system))
     if messages:
         messages[0] = dataclasses.replace(messages[0], tools=_tools(fields), enable_thinking=_switch(fields))
     return tuple(_with_names_of_tools(messages))
+
+
+def _messages(fields: Mapping[str, Any]) -> list[Message]:
+    key = next((name for name in CONVERSATION_KEYS if fields.get(name) is not None), None)
+    if key is not None:
+        return _turns(fields[key], key)
+    if not isinstance(fields.get(_ASKED), list):
+        raise UnfitRecordError("has no `messages`")
+    asked = [dataclasses.replace(message, trained=False) for message in _turns(fields[_ASKED], _ASKED)]
+    return asked + (_turns(fields[_ANSWERED], _ANSWERED) if fields.get(_ANSWERED) is not None else [])
+
+
+def _turns(value: Any, name: str) -> list[Message]:
+    turns = _parsed(value, name) if _may_be_turns(value) else value
+    if not isinstance(turns, list):
+        raise UnfitRecordError(f"`{name}` is not a list of turns")
+    return [message for index, turn in enumerate(turns) for message in _turn(turn, f"{name}[{index}]")]
+
+
+def _may_be_turns(value: Any) -> bool:
+    """A list, or text that begins as JSON with one of objects does."""
+    return isinstance(value, list) or (isinstance(value, str) and _BEGINS_A_LIST.match(value) is not None)
 
 
 def _turn(turn: Any, name: str) -> Iterator[Message]:
@@ -134,11 +168,12 @@ def _call(value: Any, name: str) -> ToolCall:
     inner = read.get("function", read) if isinstance(read, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str) or not inner["name"]:
         raise UnfitRecordError(f"`{name}` holds a call without the `name` of a tool")
+    called = value_text(inner["name"], f"{name}.name")
     given = inner.get("arguments") or {}
     arguments = _parsed(given, f"{name}.arguments") if isinstance(given, str) else _without_nulls(given)
     if not isinstance(arguments, dict):
-        raise UnfitRecordError(f"`{name}` calls `{inner['name']}` with arguments that are no object")
-    return ToolCall(inner["name"], _json(arguments), _optional(read, ("id",), name))
+        raise UnfitRecordError(f"`{name}` calls `{called}` with arguments that are no object")
+    return ToolCall(called, _json(arguments), _optional(read, ("id",), name))
 
 
 def _tools(fields: Mapping[str, Any]) -> tuple[str, ...]:

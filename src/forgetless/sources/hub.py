@@ -65,12 +65,14 @@ def _place(settings: RecordSettings, *, folder: Path, field: str) -> str:
                 way_out="leave `revision:` out",
             )
         return str(local.resolve())
-    if not _HUB_ID.fullmatch(name):
+    if local.is_file() or not _HUB_ID.fullmatch(name):
         raise DataError(
             field=f"{field}.hub",
             value=name,
-            rule=f"is neither `owner/name` nor a folder ({local})",
-            way_out="write the name as the dataset's page on the hub shows it; files are named under `files:`",
+            rule="is a file" if local.is_file() else f"is neither `owner/name` nor a folder ({local})",
+            way_out=f"write `files: [{name}]`"
+            if local.is_file()
+            else "write the name as the dataset's page on the hub shows it; files are named under `files:`",
         )
     return name
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from forgetless.recipe import FileSettings, SourceSettings
 from forgetless.records import StreamKind
 from forgetless.rundir import cache_folder, content_hash, file_hash
 from forgetless.sources.content import Written
+from forgetless.sources.near_duplicates import near_duplicates
 from forgetless.sources.record import Record, Reject
 from forgetless.sources.rows import Rows
 from forgetless.sources.shapes import columns_read, detect_shape, row_from_record
@@ -32,6 +34,7 @@ from forgetless.sources.templates import columns_used
 
 _HEAD_RECORDS = 100
 _SHOWN_REJECTS = 3
+_MOST_COMPARED = 20_000
 _SHOWN_FILES = 5
 _FORMAT_NAMES = {
     "csv": "CSV", "json": "JSON", "jsonl": "JSONL", "parquet": "Parquet", "text": "text", "hub": "hub dataset",
@@ -45,6 +48,8 @@ class LoadedSource:
     `files` are paths in the order of reading, or the name of a split on the hub, and `encodings` those of the files,
     each once. `columns` are those of its first records and `unread` the ones among them that the shape leaves out;
     `duplicates` counts rows whose content had come before, `beyond_limit` those that `max_rows` left out.
+    `near_duplicates` counts rows that are nearly the same as an earlier one, and `alike` says where the first of them
+    and that earlier one stand; with `near_left_out` they are left out, and counted among the duplicates.
     """
 
     name: str
@@ -59,6 +64,9 @@ class LoadedSource:
     columns: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     beyond_limit: int = 0
+    near_duplicates: int = 0
+    alike: tuple[str, str] | None = None
+    near_left_out: bool = False
 
     def describe(self) -> str:
         """One line that says what was found, how it was read, and what was left out."""
@@ -70,11 +78,21 @@ class LoadedSource:
         counts.append(f"{self.duplicates:,} duplicate{'s' * (self.duplicates != 1)} left out")
         if self.beyond_limit:
             counts.append(f"{self.beyond_limit:,} left out by `max_rows`")
+        if self.near_duplicates:
+            counts.append(self.describe_near_duplicates())
         if self.unread:
             counts.append(f"columns not read: {_named(self.unread)}")
         return (
             f"{self.name}: {formats}{self._place()}{columns}{encoded}, read as {self.shape} rows: {', '.join(counts)}"
         )
+
+    def describe_near_duplicates(self) -> str:
+        """How many rows are nearly the same as an earlier one, with an example; empty where none is."""
+        if not self.near_duplicates or self.alike is None:
+            return ""
+        again, before = (Path(origin).name for origin in self.alike)
+        which = "of these" if self.near_left_out else f"row{'s' * (self.near_duplicates != 1)}"
+        return f"{self.near_duplicates:,} {which} nearly the same as an earlier one ({again} as {before})"
 
     def _place(self) -> str:
         """Which files in which order, where there is more than one; which split of which dataset."""
@@ -90,7 +108,8 @@ class LoadedSource:
 def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: Path, field: str) -> LoadedSource:
     """Read all records of a source into rows.
 
-    Rows with the same content are kept once. With `max_rows` everything is read, and a sample that depends on the
+    Rows with the same content are kept once; those that are nearly the same are counted among up to 20,000 rows, or
+    left out if the recipe says so. With `max_rows` everything is read, and a sample that depends on the
     content alone is kept, in file order. A source of kind `replay` is read for its prompts:
     conversations end with their last user turn, and answers may be missing.
 
@@ -124,7 +143,8 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
     _check_rejects(rejects, total=len(store) + len(rejects), settings=settings, field=field)
     # Of equal ids the first: the 64 bits of a million different rows are equal by accident once in 30 million times.
     distinct = np.sort(np.unique(store.index.ids[:, 0], return_index=True)[1])
-    rows = Rows((store, _sampled(store, distinct, settings.max_rows)))
+    drops = isinstance(settings, SourceSettings) and settings.near_duplicates == "drop"
+    rows, near = _rows_to_use(store, distinct, settings, drops=drops)
     if not rows:
         raise _no_rows(rejects, settings, field=field)
     read = columns_read(shape, columns, settings.template)
@@ -136,11 +156,14 @@ def load_source(name: str, settings: FileSettings, *, kind: StreamKind, folder: 
         shape=shape,
         file_format=", ".join(dict.fromkeys(stream.file_format for stream in streams)),
         files=tuple(stream.name for stream in streams),
-        duplicates=len(store) - len(distinct),
+        duplicates=len(store) - len(distinct) + (near.rows if drops else 0),
         encodings=tuple(dict.fromkeys(stream.encoding for stream in streams if stream.encoding is not None)),
         columns=columns,
         unread=tuple(column for column in columns if column not in read),
-        beyond_limit=len(distinct) - len(rows),
+        beyond_limit=0 if settings.max_rows is None else max(0, near.distinct - settings.max_rows),
+        near_duplicates=near.rows,
+        alike=near.example,
+        near_left_out=drops,
     )
 
 
@@ -229,6 +252,39 @@ def _key(
     read = [(s.name, s.file_format, s.encoding, file_hash(Path(s.name))) for s in streams]
     template = settings.template.model_dump() if settings.template else None
     return content_hash(REVISION, read, settings.columns, template, columns, shape, prompts_only)
+
+
+class _Near(NamedTuple):
+    """How many rows are nearly the same as an earlier one, an example, and how many rows could be sampled."""
+
+    rows: int
+    example: tuple[str, str] | None
+    distinct: int
+
+
+def _rows_to_use(
+    store: StoredRows, distinct: npt.NDArray[np.int64], settings: FileSettings, *, drops: bool
+) -> tuple[Rows, _Near]:
+    """The rows that the settings let in. Near duplicates are looked for where they are to go, or the rows are few."""
+    if drops:
+        everything = Rows((store, distinct))
+        found = near_duplicates(everything, count=len(everything))
+        distinct = distinct[found < 0]
+        rows = Rows((store, _sampled(store, distinct, settings.max_rows)))
+        return rows, _Near(*_example(everything, found), len(distinct))
+    rows = Rows((store, _sampled(store, distinct, settings.max_rows)))
+    found = np.zeros(0, np.int64)
+    if isinstance(settings, SourceSettings) and len(rows) <= _MOST_COMPARED:
+        found = near_duplicates(rows, count=len(rows))
+    return rows, _Near(*_example(rows, found), len(distinct))
+
+
+def _example(rows: Rows, found: npt.NDArray[np.int64]) -> tuple[int, tuple[str, str] | None]:
+    near = np.flatnonzero(found >= 0)
+    if not len(near):
+        return 0, None
+    again, before = int(near[0]), int(found[near[0]])
+    return len(near), (rows[again].origin, rows[before].origin)
 
 
 def _sampled(store: StoredRows, numbers: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:

@@ -24,7 +24,7 @@ _SPACE_OF_NO_MEANING = re.compile(f" ?([{SPACELESS},:;?!]) ?")
 
 def prompt_key(messages: Sequence[Message]) -> str:
     """A hash of what the user says, the same for prompts that differ only in case, width or white space."""
-    said = [_normalised(message.content) for message in messages if message.role == "user"]
+    said = [normalised(message.content) for message in messages if message.role == "user"]
     return text_hash(canonical_json([said]))
 
 
@@ -51,6 +51,7 @@ def place_of(key: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
+    """A text without regard to case, width of characters and spacing."""
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return _SPACE_OF_NO_MEANING.sub(r"\1", text) if _ANY_SPACELESS.search(text) else text

@@ -14,8 +14,7 @@ from forgetless.errors import DataError
 from forgetless.recipe import RowTemplate
 from forgetless.records import Message
 from forgetless.sources.content import Written, written
-from forgetless.sources.conversations import COLUMNS, conversation
-from forgetless.sources.json_reader import CONVERSATION_KEYS
+from forgetless.sources.conversations import columns_of_turns, conversation, is_conversation
 from forgetless.sources.record import Record, Reject, UnfitRecordError, preview
 from forgetless.sources.templates import column_text, columns_used, fill, value_text
 
@@ -39,7 +38,7 @@ def detect_shape(fields: Mapping[str, Any], *, prompts_only: bool = False) -> st
         fields: One record.
         prompts_only: Whether a prompt without an answer is enough.
     """
-    if any(isinstance(fields.get(key), list) for key in CONVERSATION_KEYS):
+    if is_conversation(fields, prompts_only=prompts_only):
         return "messages"
     if "instruction" in fields and (prompts_only or _first(_INSTRUCTION_OUTPUTS, fields)):
         return "alpaca"
@@ -57,7 +56,7 @@ def columns_read(shape: str, columns: Collection[str], template: RowTemplate | N
         texts = (template.system or "", template.prompt, template.completion or "")
         return tuple(dict.fromkeys(name for text in texts for name in columns_used(text, columns, field="template")))
     known = {
-        "messages": COLUMNS,
+        "messages": columns_of_turns(columns),
         "alpaca": ("system", "instruction", *_INSTRUCTION_INPUTS, *_INSTRUCTION_OUTPUTS),
         "prompt_completion": ("system", *(_pair(columns) or _pair(columns, prompts_only=True) or ())),
         "text": ("text",),

@@ -60,11 +60,14 @@ def held_out_task(name: str, settings: HeldOutTask, *, rows: Sequence[Row], fiel
     """
     held_out = held_out_split(rows, settings).held_out
     if not held_out:
+        answered = bool(np.isfinite(as_rows(rows).places).any())
         raise TaskError(
             field=field,
             value=f"{settings.percent:g} percent of {len(rows):,} domain rows",
-            rule="holds no row with a question and an answer out of training",
-            way_out="raise `percent`, give more rows, or measure the domain by a task with files of its own",
+            rule="holds no row with a question and an answer out of training"
+            + ("" if answered else ": the domain is raw text, which asks nothing"),
+            way_out=("raise `percent`, give more rows, or " if answered else "")
+            + "measure the domain by a task with files of its own",
         )
     pool = make_pool([_item(row, settings, field) for row in held_out], field=f"{field}.percent", seed=seed)
     return FixedTask(name, pool, _scorer(settings))

@@ -21,6 +21,7 @@ class Encoded:
         thoughtless: Trained answers without thoughts, though the template has a place for them and was not told to
             leave it out.
         cut_tokens: Tokens that were taken off the beginning of the prompt.
+        part_of_text: Whether it is one of several pieces of a raw text.
     """
 
     input_ids: list[int]
@@ -31,6 +32,7 @@ class Encoded:
     split_boundaries: int = 0
     thoughtless: int = 0
     cut_tokens: int = 0
+    part_of_text: bool = False
 
     @property
     def trained_tokens(self) -> int:

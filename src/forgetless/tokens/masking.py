@@ -83,11 +83,21 @@ def _answer(row: Row, messages: Sequence[Message], chat: ChatFormat) -> _Answer:
         text += stop.token
     end = text.find(stop.token, len(prompt)) if stop else -1
     if stop is None or end < 0:
-        raise _refused(row, "the chat template ends the answer with no stop token, so the model would never stop")
+        raise _refused(row, _no_stop(chat.reading.ending.strip()))
     mode = thinking_mode(messages)
     told_not_to = (chat.arguments.get("enable_thinking") if mode is None else mode) is False
     thoughtless = ways.thoughts is not None and not answer.reasoning and not told_not_to
     return _Answer(prompt, text, end + len(stop.token), thoughtless)
+
+
+def _no_stop(ending: str) -> str:
+    reason = "the chat template ends the answer with no stop token, so the model would never stop"
+    if not ending:
+        return reason
+    return (
+        f"{reason}: `{ending}` is no token of this model; set `model.template` to one whose tokens it knows, which is "
+        "that of its own family"
+    )
 
 
 def _check_whole(row: Row, answer: Message, written: str, chat: ChatFormat) -> None:

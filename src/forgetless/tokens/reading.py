@@ -58,6 +58,7 @@ class Reading(NamedTuple):
         opening: What stands before the user's words in a fresh conversation.
         after_question: What stands between them and the answer's prompt, and the prompt.
         stop: What ends an answer; `None` if nothing does.
+        ending: All that stands after an answer, as text.
         call_stop: What ends a turn that calls tools.
         marks: What stands around thoughts; `None` if the template knows none.
     """
@@ -66,6 +67,7 @@ class Reading(NamedTuple):
     opening: str
     after_question: str
     stop: Stop | None
+    ending: str
     call_stop: Stop | None
     marks: ThoughtMarks | None
 
@@ -90,7 +92,7 @@ def read_template(render: Renderer, special: TokensIn, added: TokensIn) -> Readi
         arguments=arguments, results=probe.shows_results(arguments), tools=probe.shows_tools(), switch=probe.switches()
     )
     call_stop = probe.call_stop(arguments) if arguments else None
-    return Reading(ways, opening, after_question, probe.stop(), call_stop, marks)
+    return Reading(ways, opening, after_question, probe.stop(), probe.ending(), call_stop, marks)
 
 
 def _takes_parts(render: Renderer) -> bool:
@@ -141,8 +143,11 @@ class _Probe:
 
     # Ends of turns
 
+    def ending(self) -> str:
+        return self.written(self.question, self.answer).rpartition(ANSWER)[2]
+
     def stop(self) -> Stop | None:
-        last = self.written(self.question, self.answer).rpartition(ANSWER)[2]
+        last = self.ending()
         try:
             more = self.written(self.question, self.answer, self.turn("user", _RESULT))
         except ModelError:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
 from forgetless.errors import ModelError
@@ -101,6 +101,13 @@ class Renderer:
                 add_generation_prompt=add_generation_prompt,
                 **{**self._arguments, **switch},
             )[0]
+        except TemplateSyntaxError as error:
+            raise ModelError(
+                field="chat template",
+                value=f"line {error.lineno:,}",
+                rule=f"this is no valid Jinja template: {error.message}",
+                way_out="mend this line of the template",
+            ) from None
         except _TEMPLATE_ERRORS as error:
             raise ModelError(
                 field="chat template",

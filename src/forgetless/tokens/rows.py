@@ -13,9 +13,10 @@ from forgetless.sources import preview
 
 from .chat_format import ChatFormat
 from .encoded import Encoded, TokenReject
-from .shortening import shortened
+from .shortening import in_pieces, shortened
 
 LongRows = Literal["reject", "cut_prompt"]
+LongTexts = Literal["reject", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Account:
         cut_tokens: Tokens that went with it.
         rejected: Rows left out, by reason.
         sampled_from: Rows that the source has, where all of this was counted over a sample of them.
+        split_texts: Raw texts that became several documents, because they are longer than one may be.
     """
 
     rows: int
@@ -45,10 +47,16 @@ class Account:
     cut_tokens: int
     rejected: dict[str, int]
     sampled_from: int | None = None
+    split_texts: int = 0
 
 
 def encode_rows(
-    rows: Iterable[Row], chat_format: ChatFormat, *, max_length: int, long_rows: LongRows = "reject"
+    rows: Iterable[Row],
+    chat_format: ChatFormat,
+    *,
+    max_length: int,
+    long_rows: LongRows = "reject",
+    long_texts: LongTexts = "reject",
 ) -> tuple[list[Encoded], list[TokenReject]]:
     """Encodes every row, or says why not; each row is in exactly one of the two lists, in order.
 
@@ -58,7 +66,8 @@ def encode_rows(
         max_length: The most tokens a document may have.
         long_rows: What becomes of longer ones. `reject` leaves them out whole: a conversation that is cut loses the end
             of its answer, and would teach the model to stop in the middle. `cut_prompt` cuts what stands before the
-            answer, from the left (see `shortening`); raw text, which has no prompt, is left out still.
+            answer, from the left (see `shortening`).
+        long_texts: What becomes of longer raw texts, which have no prompt: they are left out, or `split` into pieces.
 
     Raises:
         ModelError: There is a conversation, and no chat template to write it with.
@@ -68,7 +77,7 @@ def encode_rows(
     for row in rows:
         if row.messages:
             chat_format.require_template()
-        outcome = _encode(row, chat_format, max_length, long_rows)
+        outcome = _encode(row, chat_format, max_length, long_rows, long_texts)
         if isinstance(outcome, TokenReject):
             rejects.append(outcome)
         else:
@@ -79,28 +88,36 @@ def encode_rows(
 def account_of(encoded: Sequence[Encoded], rejects: Sequence[TokenReject]) -> Account:
     """Counts what `encode_rows` gave."""
     documents = Counter(document.row_id for document in encoded)
+    texts = {document.row_id for document in encoded if document.part_of_text}
     return Account(
         rows=len(documents),
         documents=len(encoded),
-        split_rows=sum(count > 1 for count in documents.values()),
+        split_rows=sum(count > 1 for row_id, count in documents.items() if row_id not in texts),
         plain_specials=len({document.row_id for document in encoded if document.plain_specials}),
         split_boundaries=sum(document.split_boundaries for document in encoded),
         thoughtless=sum(document.thoughtless for document in encoded),
         cut_rows=len({document.row_id for document in encoded if document.cut_tokens}),
         cut_tokens=sum(document.cut_tokens for document in encoded),
         rejected=dict(Counter(reject.reason for reject in rejects).most_common()),
+        split_texts=len(texts),
     )
 
 
-def _encode(row: Row, chat_format: ChatFormat, max_length: int, long_rows: LongRows) -> list[Encoded] | TokenReject:
+def _encode(
+    row: Row, chat_format: ChatFormat, max_length: int, long_rows: LongRows, long_texts: LongTexts
+) -> list[Encoded] | TokenReject:
     try:
         documents = chat_format.encode_row(row)
         length = max(len(document.input_ids) for document in documents)
         if length > max_length:
-            cut = shortened(row, chat_format, max_length) if row.messages and long_rows == "cut_prompt" else None
-            if cut is None:
+            fitting: list[Encoded] | None = None
+            if not row.messages and long_texts == "split":
+                fitting = in_pieces(documents[0], chat_format, max_length)
+            elif row.messages and long_rows == "cut_prompt":
+                fitting = shortened(row, chat_format, max_length)
+            if fitting is None:
                 return _rejected(row, _too_long(row, max_length, long_rows), length)
-            documents = cut
+            documents = fitting
     except ModelError as error:
         return _rejected(row, error.rule)
     if not all(document.trained_tokens for document in documents):
@@ -110,9 +127,9 @@ def _encode(row: Row, chat_format: ChatFormat, max_length: int, long_rows: LongR
 
 def _too_long(row: Row, max_length: int, long_rows: LongRows) -> str:
     longer = f"is longer than the {max_length} tokens of `training.max_length_tokens`"
-    if long_rows == "reject":
-        return longer
-    return f"{longer}, even without its prompt" if row.messages else f"{longer}, and has no prompt to cut"
+    if not row.messages:
+        return f"{longer} (`training.long_texts: split` trains it in pieces)"
+    return longer if long_rows == "reject" else f"{longer}, even without its prompt"
 
 
 def _rejected(row: Row, reason: str, tokens: int | None = None) -> TokenReject:

@@ -1,4 +1,5 @@
-"""A conversation that is too long in, one that fits out: its prompt is cut at the left, its answer never.
+"""A row that is too long in, one that fits out: a conversation's prompt is cut at the left, its answer never, and raw
+text goes into pieces.
 
 Whole turns go first, the oldest of them, up to a user's turn, so that what is left still begins with a question. When
 only the last question is left, tokens go from its beginning. What the system says stays.
@@ -7,12 +8,13 @@ only the last question is left, tokens go from its beginning. What the system sa
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from forgetless.records import Message, Row
 
-from .encoded import Encoded
+from .encoded import IGNORED, Encoded
 from .pieces import SEAM
 from .rendering import thinking_mode
 
@@ -40,6 +42,25 @@ def shortened(row: Row, chat: ChatFormat, max_length: int) -> list[Encoded] | No
             return None
         documents.append(document)
     return documents
+
+
+def in_pieces(text: Encoded, chat: ChatFormat, max_length: int) -> list[Encoded]:
+    """A raw text in as few documents as hold it, about equally long, each begun as raw text begins."""
+    opening = chat.text_opening
+    ids = text.input_ids[len(opening) :]
+    count = -(-len(ids) // (max_length - len(opening)))
+    edges = [number * len(ids) // count for number in range(count + 1)]
+    pieces = [opening + ids[start:end] for start, end in itertools.pairwise(edges)]
+    return [
+        dataclasses.replace(
+            text,
+            input_ids=piece,
+            labels=[IGNORED, *piece[1:]],
+            plain_specials=0 if number else text.plain_specials,
+            part_of_text=True,
+        )
+        for number, piece in enumerate(pieces)
+    ]
 
 
 def _trained_on(row: Row, turns: set[int]) -> Row:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from peft.utils.other import ModulesToSaveWrapper
 from torch import Tensor, nn
@@ -59,7 +58,7 @@ def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) ->
         RecipeError: The modules to adapt or to train whole do not fit this model.
     """
     whole = _modules_to_save(base, settings)
-    _check_embeddings(base, settings.target_modules)
+    _check_targets(base, settings.target_modules)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
@@ -80,7 +79,7 @@ def with_adapter(base: PreTrainedModel, settings: LoraSettings, *, seed: int) ->
         raise _unknown(
             base, "target_modules", settings.target_modules, "can take an adapter under that name"
         ) from error
-    _check_head(base, model, settings)
+    _check_tie(base, model, settings)
     _train_in_float32(model, base.dtype)
     if settings.dora:
         _measure_rows_in_float32(model)
@@ -138,26 +137,29 @@ def _modules_to_save(base: PreTrainedModel, settings: LoraSettings) -> dict[str,
     return found
 
 
-def _check_embeddings(base: PreTrainedModel, targets: str | Sequence[str]) -> None:
-    """An adapter on embeddings that are also the head would be read in one of the two places only."""
-    name = next(name for name, module in base.named_modules() if module is base.get_input_embeddings())
-    try:
-        targeted = re.fullmatch(targets, name) if isinstance(targets, str) else _named(name, targets)
-    except re.error as error:
-        raise _refused("target_modules", targets, f"a text is read as a regular expression, and this is none: {error}",
-                       "use `all-linear`, or a list of names") from None  # fmt: skip
-    if targeted and _tied(base):
-        raise _refused("target_modules", name, "is the output head of this model too, which cannot carry an adapter",
-                       "leave it out, or train it whole: `modules_to_save: [embed_tokens]`")  # fmt: skip
+def _check_targets(base: PreTrainedModel, targets: str | Sequence[str]) -> None:
+    """Neither the output head can carry an adapter nor embeddings that are also the head, where it would be read in one
+    of the two places only.
+    """
+    for name, module in base.named_modules():
+        try:
+            targeted = re.fullmatch(targets, name) if isinstance(targets, str) else _named(name, targets)
+        except re.error as error:
+            raise _refused("target_modules", targets,
+                           f"a text is read as a regular expression, and this is none: {error}",
+                           "use `all-linear`, or a list of names") from None  # fmt: skip
+        if targeted and module is base.get_output_embeddings():
+            raise _refused("target_modules", name,
+                           "the output head cannot carry an adapter: losses are taken through its weight directly",
+                           "leave the head out, or use `all-linear`, which does")  # fmt: skip
+        if targeted and module is base.get_input_embeddings() and _tied(base):
+            raise _refused("target_modules", name,
+                           "is the output head of this model too, which cannot carry an adapter",
+                           "leave it out, or train it whole: `modules_to_save: [embed_tokens]`")  # fmt: skip
 
 
-def _check_head(base: PreTrainedModel, model: PeftModel, settings: LoraSettings) -> None:
-    plain = model.get_base_model()
-    if isinstance(plain.get_output_embeddings(), BaseTunerLayer):
-        raise _refused("target_modules", settings.target_modules,
-                       "the output head cannot carry an adapter: losses are taken through its weight directly",
-                       "leave the head out, or use `all-linear`, which does")  # fmt: skip
-    if _tied(base) and not _tied(plain):
+def _check_tie(base: PreTrainedModel, model: PeftModel, settings: LoraSettings) -> None:
+    if _tied(base) and not _tied(model.get_base_model()):
         raise _refused("modules_to_save", settings.modules_to_save,
                        "embeddings and output head are one weight in this model, and would become two",
                        "leave both out, or train with `method: full`")  # fmt: skip

@@ -149,7 +149,7 @@ def _none_left(name: str, rejects: Sequence[TokenReject]) -> DataError:
     reasons = account_of([], rejects).rejected
     return DataError(
         field=REPLAY if name.partition("/")[0] == REPLAY else f"sources.{name}",
-        value=f"{len(rejects):,} rows",
+        value=f"{len(rejects):,} row{'s' * (len(rejects) != 1)}",
         rule="none of them can be trained on:\n" + "\n".join(f"    {n:,}: {why}" for why, n in reasons.items()),
         way_out="mend what the reasons name, or leave this source out",
     )

@@ -99,6 +99,7 @@ class EncodedRows:
             self._format,
             max_length=self._settings.max_length_tokens,
             long_rows=self._settings.long_rows,
+            long_texts=self._settings.long_texts,
         )
         return documents, left_out[0] if left_out else None
 

@@ -82,6 +82,12 @@ def test_everything_that_happened_to_the_rows_is_told_by_source() -> None:
     ]
 
 
+def test_texts_in_pieces_are_told() -> None:
+    account = Account(9, 40, 0, 0, 0, 0, 0, 0, {}, split_texts=3)
+    (_, line) = event_line(mixture(books=account)).splitlines()
+    assert line == "  books: 3 rows of raw text trained in pieces, 40 documents in all"
+
+
 def test_what_the_base_itself_answered_without_thoughts_teaches_nothing_new() -> None:
     for stream in ("replay", "replay/maths"):
         assert len(event_line(mixture(**{stream: Account(9, 9, 0, 0, 0, 6, 0, 0, {})})).splitlines()) == 1

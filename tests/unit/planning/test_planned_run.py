@@ -14,7 +14,7 @@ from planned_world import World, small_recipe
 from forgetless import planning
 from forgetless.errors import ResourceError, RunFolderError
 from forgetless.planning import Plan, Room, follow_plan, looks_in, make_plan, measured
-from forgetless.planning.make import notes_of
+from forgetless.planning.make import alike_in, notes_of
 from forgetless.progress import unwatched
 from forgetless.recipe import ReplaySettings, load_recipe, parse_recipe
 from forgetless.records import Message, from_json, to_json
@@ -102,6 +102,13 @@ def test_questions_without_an_answer_are_said(world: World) -> None:
     pool = dataclasses.replace(domain.pool, unanswered=3)
     exam = dataclasses.replace(world.ground.exam, domain=dataclasses.replace(domain, pool=pool))
     assert "domain: 3 records without an answer left out" in notes_of(world.recipe, exam, (), None)
+
+
+def test_rows_that_are_nearly_the_same_are_said(world: World) -> None:
+    (source,) = world.ground.sources
+    found = dataclasses.replace(source, near_duplicates=2, alike=("data/a.jsonl:9", "data/a.jsonl:4"))
+    (note,) = alike_in([source, found, dataclasses.replace(found, near_left_out=True)])
+    assert note.startswith("`messages` has 2 rows nearly the same as an earlier one (a.jsonl:9 as a.jsonl:4); `near_du")
 
 
 def told_of_replay(world: World, state: ReplayState, **settings: Any) -> list[str]:

@@ -199,7 +199,13 @@ def test_what_describes_a_hub_dataset_is_not_for_files(refusal: Refuse, unread: 
 @pytest.mark.parametrize("split", ["train[:10%]", "train+test", "", "train[5]"])
 def test_a_split_is_a_name_that_may_be_cut_to_rows(refusal: Refuse, split: str) -> None:
     source = {"kind": "domain", "share": 1.0, "hub": "owner/name", "split": split}
-    assert refusal("sources.rows", source).field == "sources.rows.split"
+    refused = refusal("sources.rows", source)
+    assert refused.field == "sources.rows.split"
+    assert "a split is a name" in refused.rule
+
+
+def test_one_value_where_a_list_is_wanted_is_shown_as_a_list(refusal: Refuse) -> None:
+    assert refusal("sources.rows.files", "rows.jsonl").way_out == "write it in brackets, as in `files: [rows.jsonl]`"
 
 
 def test_an_unknown_type_of_task_is_answered_with_the_known_ones(refusal: Refuse) -> None:

@@ -143,6 +143,7 @@ def test_half_a_weight_is_no_weight(value: object) -> None:
         ({"tool_calls": [{"name": "weather", "arguments": {"x": float("nan")}}]}, "cannot be written as JSON"),
         ({"tool_calls": [{"name": "weather", "arguments": {"x": "\ud83d"}}]}, "cannot be written as JSON"),
         ({"tool_calls": [{"name": "weather", "arguments": {"x": date(2026, 1, 1)}}]}, "cannot be written as JSON"),
+        ({"tool_calls": [{"name": "\ud800"}]}, "half of a surrogate pair"),
         ({"content": None}, "content` is null"),
         ({"content": "", "reasoning": "hm"}, "answer is empty"),
     ],

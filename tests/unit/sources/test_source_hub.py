@@ -85,6 +85,12 @@ def test_what_is_neither_a_name_nor_a_folder_is_refused(tmp_path: Path, name: st
         load(tmp_path / "empty", hub=name)
 
 
+def test_a_file_is_named_under_files(dataset: Path) -> None:
+    with pytest.raises(DataError, match="is a file") as caught:
+        load(dataset.parent, hub="clone/easy.jsonl")
+    assert caught.value.way_out == "write `files: [clone/easy.jsonl]`"
+
+
 def test_a_folder_has_no_revision(dataset: Path) -> None:
     with pytest.raises(DataError, match="is a folder here"):
         load(dataset.parent, hub="clone", subset="easy", revision="main")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,9 @@ USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "conte
         ({"messages": []}, "messages"),
         ({"conversations": [], "id": "x"}, "messages"),
         ({"messages": "text"}, None),
+        ({"messages": '[{"role": "user"}]'}, "messages"),
+        ({"prompt": [], "completion": []}, "messages"),
+        ({"prompt": []}, None),
         ({"instruction": "", "input": "", "output": ""}, "alpaca"),
         ({"instruction": "", "context": "", "response": ""}, "alpaca"),
         ({"prompt": "", "completion": ""}, "prompt_completion"),
@@ -65,6 +69,26 @@ def test_a_conversation_trains_every_assistant_turn() -> None:
     assert [t for *_, t in turns({"messages": [USER, ASSISTANT, USER, ASSISTANT]})] == [False, True, False, True]
 
 
+def test_turns_may_stand_under_prompt_and_completion_and_those_of_the_prompt_are_not_trained() -> None:
+    fields = {"prompt": [USER, ASSISTANT, USER], "completion": [ASSISTANT]}
+    assert [t for *_, t in turns(fields)] == [False, False, False, True]
+    assert [content for _, content, _ in turns(fields | {"completion": None}, "messages", prompts_only=True)] == [
+        "q", "a", "q",
+    ]  # fmt: skip
+    assert turns({"prompt": [USER]}, prompts_only=True) == [("user", "q", False)]
+    assert "no answer to train on" in reason({"prompt": [USER]}, "messages")
+    assert reason({"prompt": "q", "completion": "a"}, "messages") == "has no `messages`"
+    assert "`completion` is not a list of turns" in reason({"prompt": [USER], "completion": "a"}, "messages")
+    assert columns_read("messages", [*fields, "id"], None) == ("prompt", "completion")
+    assert columns_read("messages", ["prompt", "messages"], None) == ("messages",)
+
+
+def test_a_list_of_turns_may_be_json_text() -> None:
+    assert turns({"messages": json.dumps([USER, ASSISTANT])}) == [("user", "q", False), ("assistant", "a", True)]
+    assert "text that is no JSON" in reason({"messages": '[{"role": "user"'})
+    assert "not a list of turns" in reason({"messages": "q"}, "messages")
+
+
 def sharegpt(*turns: tuple[str, str]) -> dict[str, Any]:
     return {"conversations": [{"from": speaker, "value": text} for speaker, text in turns]}
 
@@ -87,7 +111,7 @@ def test_a_system_prompt_may_stand_beside_the_turns() -> None:
     assert turns(fields | {"system": None}) == turns(fields | {"system": " "}) == turns(fields)
     own = sharegpt(("system", "own"), ("human", "q"), ("gpt", "a"))
     assert [content for _, content, _ in turns(own | {"system": "s"})] == ["own", "q", "a"]
-    assert columns_read("messages", [*fields, "system", "id"], None) == ("system", "conversations")
+    assert columns_read("messages", [*fields, "system", "id"], None) == ("conversations", "system")
 
 
 @pytest.mark.parametrize("speaker", ["observation", "tool_response", "Function"])

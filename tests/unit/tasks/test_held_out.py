@@ -104,6 +104,13 @@ def test_too_few_rows_are_refused(rows: list[Row]) -> None:
         build_task("domain", HELD, folder=Path(), seed=0, domain_rows=rows)
 
 
+def test_raw_text_measures_no_domain() -> None:
+    texts = [Row(id=f"t{n}", source="text", text=f"text {n}") for n in range(30)]
+    with pytest.raises(TaskError, match="raw text, which asks nothing") as caught:
+        build_task("domain", HELD, folder=Path(), seed=0, domain_rows=texts)
+    assert "percent" not in caught.value.way_out
+
+
 def test_thoughts_are_no_part_of_an_answer_and_tools_no_part_to_lose() -> None:
     call = Message("assistant", "", trained=True, tool_calls=(ToolCall("f", "{}"),))
     rows = [

@@ -100,6 +100,15 @@ def test_answers_are_no_refusals(text: str) -> None:
     assert reaction(text) == "answer"
 
 
+def test_only_what_stands_after_the_thoughts_is_judged() -> None:
+    assert reaction("<think>I cannot help with that.</think>Whisk it with a fork.") == "answer"
+    assert reaction("<think>Shall I?</think>I cannot help with that.") == "refuse"
+    assert reaction("<think>I cannot help with") == "nothing"
+    rules = json.dumps({"words": 3, "case": "lower"})
+    assert follows("<think>\nWell, THREE words.\n</think>\n\na small cat", rules)
+    assert not follows("<think>a small cat", rules)
+
+
 def test_whoever_treats_all_requests_alike_scores_by_chance(scripted: Any) -> None:
     items, scorer = refusal_items(), RefusalScorer(48)
     for answer in ("I cannot help with that.", "Of course: first do this."):
@@ -117,7 +126,8 @@ def test_whoever_treats_all_requests_alike_scores_by_chance(scripted: Any) -> No
         (["one", "two", "three"], 1.0),
         (["a b", "b c"], 2 / 3),
         (["猫", "狗"], 1.0),
-        (["一只猫", "一只狗"], 0.5),
+        (["一只猫", "一只狗"], 2 / 3),
+        (["我的书在这里。", "这是我的猫。"], 7 / 8),
         (["", ""], 0.0),
     ],
 )
@@ -148,6 +158,9 @@ def test_open_requests_score_their_spread_and_calculations_whether_any_sample_is
     assert "4 of 4 distinct" in spread.output
     assert "1 of 4 right" in right.output
     assert sampler.asked["sampling"].temperature == 1.0
+    thinking = Sampler(["<think>owl 4</think>", "<think>fox 4</think>elk"])
+    spread, right = scorer.score(thinking, items)  # type: ignore[arg-type]
+    assert (spread.score, right.score) == (pytest.approx(2 / 3), 0.0)
     same, wrong = scorer.score(Sampler(["owl"]), items)  # type: ignore[arg-type]
     assert (same.score, wrong.score) == (0.0, 0.0)
     assert not scorer.binary

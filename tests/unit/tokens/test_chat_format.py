@@ -180,6 +180,12 @@ def test_what_the_template_refuses_is_said_in_words():
     assert caught.value.__suppress_context__
 
 
+def test_a_broken_template_is_told_by_its_line():
+    with pytest.raises(ModelError, match="no valid Jinja") as caught:
+        ChatFormat(tiny_tokenizer("{% for m in messages %}\n{{ m.content\n{% endfor %}"))
+    assert caught.value.value == "line 3"
+
+
 def test_a_template_that_hides_what_was_said_is_refused():
     with pytest.raises(ModelError, match="does not show"):
         ChatFormat(tiny_tokenizer("{{ '<|start|>' }}"))

@@ -119,6 +119,12 @@ def test_a_template_without_a_stop_token_is_refused():
         chat.encode_row(row(("user", "a", False), ("assistant", "b", True)))
 
 
+def test_a_template_of_another_family_is_told_by_the_token_that_is_missing():
+    chat = ChatFormat(tiny_tokenizer(CHATML.replace("<|end|>", "<|im_end|>")))
+    with pytest.raises(ModelError, match=r"`<\|im_end\|>` is no token of this model"):
+        chat.encode_row(row(("user", "a", False), ("assistant", "b", True)))
+
+
 def test_every_row_is_encoded_or_left_out_with_a_reason():
     rows = [
         row(("user", "hi", False), ("assistant", "the cat", True)),
@@ -165,5 +171,7 @@ def test_an_account_says_what_became_of_the_rows():
     ]
     account = account_of(*encode_rows(rows, chat, max_length=60))
     assert (account.rows, account.documents, account.split_rows, account.plain_specials) == (2, 3, 1, 1)
-    assert account.rejected == {"is longer than the 60 tokens of `training.max_length_tokens`": 2}
+    (told,) = account.rejected.items()
+    assert told[0].startswith("is longer than the 60 tokens of `training.max_length_tokens`")
+    assert told[1] == 2
     assert (account.cut_rows, account.cut_tokens, account.thoughtless) == (0, 0, 0)

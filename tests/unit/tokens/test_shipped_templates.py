@@ -7,6 +7,7 @@ shortened to their ends and a hash. `UPDATE_GOLDENS=1` writes the files anew; re
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from chat_templates import CONVERSATIONS, TEMPLATES, chat_format, row_of, source_of
+from chat_templates import CONVERSATIONS, TEMPLATES, chat_format, row_of, source_of, vocabulary_of
 
 from forgetless.errors import ModelError
 from forgetless.rundir import content_hash
@@ -128,3 +129,29 @@ def test_what_a_template_marks_as_generated_is_what_is_trained(name: str, kind: 
         assert found
         assert prompt.endswith(before)
         assert after in ("", chat.tokenizer.eos_token)
+
+
+@pytest.mark.parametrize("kind", CONVERSATIONS)
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if golden(name).stem == name])
+def test_special_tokens_that_a_conversation_spells_open_and_end_nothing(name: str, kind: str) -> None:
+    chat = formats(name)
+    special = [token for token in vocabulary_of(name).special.split() if len(token) > 1]
+    ids = chat.tokenizer.convert_tokens_to_ids(special)
+
+    def documents(spelt: str) -> list[Encoded]:
+        turns = (
+            dataclasses.replace(
+                m, content=m.content and m.content + spelt, reasoning=m.reasoning and m.reasoning + spelt
+            )
+            for m in row_of(kind).messages
+        )
+        return chat.encode_row(dataclasses.replace(row_of(kind), messages=tuple(turns)))
+
+    try:
+        plain = documents(" x")
+    except ModelError:
+        return
+    for one, other in zip(plain, documents(" " + " ".join(special)), strict=True):
+        for encoded in (lambda d: d.input_ids, lambda d: d.labels):
+            assert [encoded(one).count(token) for token in ids] == [encoded(other).count(token) for token in ids]
+        assert other.plain_specials >= len(special)

@@ -93,9 +93,28 @@ def test_an_answer_is_never_cut():
     ]
 
 
+LONG_TEXT = Row("t", "s", text="the cat sat on the <|end|> mat " * 9)
+
+
 def test_raw_text_has_no_prompt_to_cut():
-    _, (reject,) = encode_rows([Row("t", "s", text="the cat " * 20)], FORMAT, max_length=9, long_rows="cut_prompt")
-    assert reject.reason.endswith("has no prompt to cut")
+    _, (reject,) = encode_rows([LONG_TEXT], FORMAT, max_length=9, long_rows="cut_prompt")
+    assert reject.reason.endswith("(`training.long_texts: split` trains it in pieces)")
+
+
+@pytest.mark.parametrize("max_length", [8, 9, 50, 10_000])
+@pytest.mark.parametrize("opening", [[], [1]])
+def test_long_raw_text_goes_into_pieces_of_one_length_that_hold_all_of_it(max_length: int, opening: list[int]):
+    chat = ChatFormat(tiny_tokenizer())
+    chat.text_opening = opening
+    whole = chat.encode_plain(LONG_TEXT.text or "").ids
+    documents, rejects = encode_rows([LONG_TEXT], chat, max_length=max_length, long_texts="split")
+    assert not rejects
+    assert opening + [i for d in documents for i in d.input_ids[len(opening) :]] == whole
+    assert all(d.input_ids[: len(opening)] == opening and len(d.input_ids) <= max_length for d in documents)
+    assert all(d.labels == [-100, *d.input_ids[1:]] and d.trained_tokens > 1 for d in documents)
+    account = account_of(documents, rejects)
+    assert (account.rows, account.split_rows, account.split_texts) == (1, 0, int(len(documents) > 1))
+    assert account.plain_specials == 1
 
 
 def test_rows_and_tokens_are_counted():

@@ -184,6 +184,7 @@ def test_something_is_left_to_train() -> None:
         ({"modules_to_save": ["mlp"]}, "several modules"),
         ({"target_modules": ["norm"]}, "can take an adapter"),
         ({"target_modules": "["}, "regular expression"),
+        ({"target_modules": "lm_head"}, "cannot carry an adapter"),
         ({"target_modules": ["q_proj", "embed_tokens"]}, "output head"),
         ({"target_modules": r".*\.embed_tokens"}, "output head"),
     ],
@@ -193,6 +194,12 @@ def test_modules_that_do_not_fit_are_refused(lora: dict[str, Any], said: str) ->
     with pytest.raises(RecipeError, match=said) as caught:
         make_student(tiny_model(), settings, seed=0)
     assert caught.value.field.startswith("training.lora.")
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    assert LoraSettings(target_modules="q_proj") == LoraSettings(target_modules=["q_proj"])
+    assert LoraSettings().target_modules == "all-linear"
+    assert LoraSettings(target_modules=r".*\.q_proj").target_modules == r".*\.q_proj"
 
 
 def test_a_shipped_adapter_names_its_base(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Is there more than one answer left in the model? Several samples at temperature 1 to every question.
 
 Open requests and calculations go in. An open request scores the mean distance between two of its samples: 0 if all are
-the same, 1 if no two share a word (in Chinese, a character). A calculation scores 1 if any of its samples is
-right, pass@k; a model that has become sure of one answer keeps its pass@1 and loses this. Beside the samples every
-output says how many were distinct, or how many were right (Chen et al. 2021, arXiv 2107.03374).
+the same, 1 if no two share a word (in Chinese, two characters in a row). A calculation scores 1 if any of its samples
+is right, pass@k; a model that has become sure of one answer keeps its pass@1 and loses this. Beside the samples every
+output says how many were distinct, or how many were right (Chen et al. 2021, arXiv 2107.03374). Of a sample only what
+stands after its thoughts counts.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from forgetless.progress import Progress
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import content_hash
 from forgetless.sampling import Sampling
+from forgetless.sources import SPACELESS
 from forgetless.tasks.matching import same_number
 from forgetless.tasks.ready.data_files import read_data
 from forgetless.tasks.ready.maths import problem
 from forgetless.tasks.task import as_result
+from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -32,8 +35,11 @@ if TYPE_CHECKING:
 SAMPLES: Final = 6
 """Samples for every question."""
 
-_WORD: Final = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
+_WORD: Final = re.compile(f"[{SPACELESS}]+|[^\\W_{SPACELESS}]+")
+_SPACELESS: Final = re.compile(f"[{SPACELESS}]")
 _SEED: Final = 0
+_REVISION: Final = 2
+"""Raised when samples may be scored otherwise than before: scores of the base are kept between versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class DiversityScorer:
     @property
     def fingerprint(self) -> str:
         """A hash of the way of scoring, the number of samples and the length allowed."""
-        return content_hash("diversity", self.samples, self.max_new_tokens, _SEED)
+        return content_hash("diversity", _REVISION, self.samples, self.max_new_tokens, _SEED)
 
     def score(self, engine: Engine, items: Sequence[Item], progress: Progress | None = None) -> list[ItemResult]:
         """One result for each item, with two of the samples as the model wrote them."""
@@ -68,12 +74,13 @@ class DiversityScorer:
 
 
 def _result(item: Item, samples: Sequence[str]) -> ItemResult:
+    answers = [answer_of(sample) for sample in samples]
     if item.target:
-        right = sum(same_number(sample, item.target) for sample in samples)
+        right = sum(same_number(answer, item.target) for answer in answers)
         told = f"{right} of {len(samples)} right"
         return as_result(item, float(right > 0), _shown(told, samples))
-    told = f"{len({_normalised(sample) for sample in samples})} of {len(samples)} distinct"
-    return as_result(item, mean_distance(samples), _shown(told, samples))
+    told = f"{len({_normalised(answer) for answer in answers})} of {len(samples)} distinct"
+    return as_result(item, mean_distance(answers), _shown(told, samples))
 
 
 def mean_distance(samples: Sequence[str]) -> float:
@@ -89,8 +96,18 @@ def _distance(one: frozenset[str], two: frozenset[str]) -> float:
 
 
 def _words(text: str) -> frozenset[str]:
-    """The words of a text; in Chinese its characters."""
-    return frozenset(_WORD.findall(_normalised(text)))
+    """The words of a text; in languages without spaces every two characters in a row, and one that stands alone.
+
+    Single characters recur in sentences that have nothing else in common.
+    """
+    words = _WORD.findall(_normalised(text))
+    return frozenset(piece for word in words for piece in _pieces(word))
+
+
+def _pieces(word: str) -> list[str]:
+    if len(word) == 1 or not _SPACELESS.match(word):
+        return [word]
+    return [word[i : i + 2] for i in range(len(word) - 1)]
 
 
 def _normalised(text: str) -> str:

@@ -20,6 +20,7 @@ from forgetless.tasks.generation import generate
 from forgetless.tasks.last_number import last_number
 from forgetless.tasks.matching import parse_json
 from forgetless.tasks.task import as_result
+from forgetless.thoughts import answer_of
 
 if TYPE_CHECKING:
     from forgetless.engines import Engine
@@ -29,7 +30,7 @@ _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 _LETTERS: Final = re.compile(r"[^\W\d_\u4e00-\u9fff]+")
 _SEPARATOR: Final = re.compile(r"[,，、]")
 _AROUND: Final = " \t\n\"'“”‘’「」`*.。!！?？"
-_REVISION: Final = 1
+_REVISION: Final = 2
 """Raised when a rule changes its meaning, so that no stored score of the old meaning is taken for a new one."""
 
 
@@ -59,8 +60,8 @@ class RuleScorer:
 
 
 def follows(output: str, rules: str) -> bool:
-    """Whether an answer keeps all rules of a JSON object of rules."""
-    text = unicodedata.normalize("NFKC", output).strip()
+    """Whether an output, thoughts left aside, keeps all rules of a JSON object of rules."""
+    text = unicodedata.normalize("NFKC", answer_of(output)).strip()
     wanted: Mapping[str, Any] = json.loads(rules)
     return bool(text) and all(RULES[name](text, value) for name, value in wanted.items())
 
