@@ -13,7 +13,6 @@ both as kept by the authors of SDFT. CMMLU: Li et al., CC BY-NC-SA 4.0.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
@@ -45,7 +44,7 @@ class Source(NamedTuple):
 
 
 def one_line_an_item(downloaded: Path, target: Path) -> None:
-    """CommonsenseQA as published in; `question`, `choices` and the index of the right one out, an object on each line."""
+    """CommonsenseQA as published in; on each line question, choices and the index of the right one out."""
     with downloaded.open(encoding="utf-8") as lines, target.open("w", encoding="utf-8", newline="\n") as file:
         for line in lines:
             published = json.loads(line)
@@ -142,9 +141,8 @@ def fetch(source: Source, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
         downloaded, made = Path(folder, "downloaded"), Path(folder, "made")
         try:
-            with contextlib.closing(urllib.request.urlopen(source.url, timeout=_SECONDS)) as answer:
-                with downloaded.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
+            with urllib.request.urlopen(source.url, timeout=_SECONDS) as answer, downloaded.open("wb") as file:
+                shutil.copyfileobj(answer, file)
         except urllib.error.URLError as error:
             sys.exit(f"{source.url}: {error.reason}; put the file at {target} by hand, or try again")
         source.make(downloaded, made)

@@ -17,7 +17,8 @@ OWN_MARGINS = "own"
 
 def init(
     data: Annotated[
-        Path | None, typer.Argument(help="A data file: JSONL, JSON, CSV or Parquet.", metavar="DATA", show_default=False)
+        Path | None,
+        typer.Argument(help="A data file: JSONL, JSON, CSV or Parquet.", metavar="DATA", show_default=False),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="A folder, GGUF file or hub id.")] = None,
     keep: Annotated[

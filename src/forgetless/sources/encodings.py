@@ -62,9 +62,11 @@ def detect_encoding(path: Path) -> str:
             return name
     if head == _ARCHIVE:
         raise DataError(
-            field=str(path), value=path, rule="is a ZIP archive and no text; so are Excel files, whatever they are called",
+            field=str(path),
+            value=path,
+            rule="is a ZIP archive and no text; so are Excel files, whatever they are called",
             way_out=f"{SAVE_AS_CSV}, or unpack it",
-        )  # fmt: skip
+        )
     if _is_utf8(path):
         return "utf-8"
     if _is_chinese(path):

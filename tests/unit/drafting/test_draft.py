@@ -168,9 +168,7 @@ def test_an_encoding_that_the_user_names_is_written_down(look: Look, tmp_path: P
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8-sig", ","), ("gbk", ","), ("utf-16", "\t"), ("utf-8-sig", ";")])
-def test_a_table_as_spreadsheets_export_it_is_read_without_a_question(
-    tmp_path: Path, encoding: str, mark: str
-) -> None:
+def test_a_table_as_spreadsheets_export_it_is_read_without_a_question(tmp_path: Path, encoding: str, mark: str) -> None:
     rows = [f'"订单{i}：""请尽快""处理，谢谢"{mark}{("退款", "物流", "投诉")[i % 3]}{mark}' for i in range(90)]
     lines = [f"客户留言{mark}问题类型{mark}", *rows, *[mark * 2] * 5]
     (tmp_path / "客服.csv").write_bytes("\r\n".join(lines).encode(encoding))

@@ -176,8 +176,10 @@ def test_text_in_columns_without_a_name_is_no_reason_to_refuse_the_file(tmp_path
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_a_first_line_that_names_the_delimiter_is_believed(tmp_path: Path, mark: str) -> None:
-    text = f"sep={mark}\r\ntext{mark}label\r\none; two, three{mark}x\r\n" if mark == "\t" else (
-        f'sep={mark}\r\ntext{mark}label\r\n"one; two, three"{mark}x\r\n'
+    text = (
+        f"sep={mark}\r\ntext{mark}label\r\none; two, three{mark}x\r\n"
+        if mark == "\t"
+        else (f'sep={mark}\r\ntext{mark}label\r\n"one; two, three"{mark}x\r\n')
     )
     [record] = read_records(write(tmp_path / "a.csv", text))
     assert record.fields == {"text": "one; two, three", "label": "x"}  # type: ignore[union-attr]
