@@ -5,9 +5,9 @@
 Files that are there already are left alone. A file that is not, byte for byte, the one that the project was measured on
 is kept all the same, and that is said.
 
-BANKING77: PolyAI, CC BY 4.0. GSM8K: OpenAI, MIT. MMLU: Hendrycks et al., MIT. CommonsenseQA: Talmor et al., MIT. IFEval:
-Google Research, Apache-2.0. Dolly: a sample of Databricks' dolly-15k, CC BY-SA 3.0; OpenFunctions: Gorilla, Apache-2.0,
-both as kept by the authors of SDFT. CMMLU: Li et al., CC BY-NC-SA 4.0.
+BANKING77: PolyAI, CC BY 4.0. GSM8K: OpenAI, MIT. MMLU: Hendrycks et al., MIT. CommonsenseQA: Talmor et al., MIT.
+IFEval: Google Research, Apache-2.0. Dolly: a sample of Databricks' dolly-15k, CC BY-SA 3.0; OpenFunctions: Gorilla,
+Apache-2.0, both as kept by the authors of SDFT. CMMLU: Li et al., CC BY-NC-SA 4.0.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ pytestmark = [
 
 KILLS = 10
 ITEMS = 24
+_POLL_SECONDS = 0.02
 
 
 @pytest.mark.timeout(900)  # some twenty starts of a run
@@ -30,14 +31,17 @@ def test_ten_kills_change_nothing(method: str, tmp_path: Path) -> None:
     started = time.monotonic()
     build_pressed_world(tmp_path / "whole", method=method, items=ITEMS)
     whole = World(tmp_path / "whole", run_world(tmp_path / "whole"))
-    seconds = time.monotonic() - started
+    seconds, events = time.monotonic() - started, told(whole.folder)
     moves = [event for event in whole.story if event["event"] == "adjustment"]
     assert any(move["weight"] != move["weight_before"] for move in moves), "nothing was moved that could be lost"
     rng, kills, fell_after = random.Random(method), 0, set[str]()
     for number in count():
         folder = tmp_path / f"killed-{number}"
         build_pressed_world(folder, method=method, items=ITEMS)
-        while kills < KILLS and (child := run_for(rng.uniform(0.2, 0.6) * seconds, folder)).exitcode != 0:
+        while kills < KILLS:
+            child = run_for(rng.randint(0, events // 3), rng.uniform(0.0, seconds / events), folder)
+            if child.exitcode == 0:
+                break
             assert child.exitcode == -signal.SIGKILL, f"after {kills} kills the run could not go on"
             fell_after.add(next((e["event"] for e in reversed(list(read_events(run_of(folder))))), "nothing"))
             kills += 1
@@ -51,12 +55,24 @@ def run_of(folder: Path) -> Path:
     return folder / "runs" / "small"
 
 
-def run_for(seconds: float, folder: Path) -> multiprocessing.process.BaseProcess:
-    """A process that begins a run, or goes on with it, and is killed after some seconds if it is not done by then."""
+def told(folder: Path) -> int:
+    """How many events the run has told."""
+    path = run_of(folder) / "events.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def run_for(events: int, seconds: float, folder: Path) -> multiprocessing.process.BaseProcess:
+    """A process that begins a run, or goes on with it, and is killed some seconds after it has told so many events.
+
+    Events are counted because a busy machine may spend any number of seconds on the way to the first of them.
+    """
+    until = told(folder) + events
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["forgetless.pipeline"])
     child = processes.Process(target=run_world, args=(folder,), kwargs={"resume": run_of(folder).exists()})
     child.start()
+    while child.is_alive() and told(folder) < until:
+        child.join(_POLL_SECONDS)
     child.join(seconds)
     child.kill()
     child.join()
