@@ -78,6 +78,22 @@ def build_world(folder: Path, *, method: str, prompts: int = 80) -> Path:
     return path
 
 
+def build_pressed_world(folder: Path, *, method: str, items: int = 60) -> Path:
+    """A world whose looks move weights and shares: abilities fall at once, and margins are so small that it shows."""
+    path = build_world(folder, method=method, prompts=160)
+    settings = yaml.safe_load(path.read_text("utf-8")) | {"constraints": True}
+    settings["training"] |= {"learning_rate": 5e-3 if method == "full" else 3e-2, "kl_weight": 0.5}
+    settings["replay"]["rows"] = 160
+    settings["evaluation"]["dev_items"] = items
+    settings["keep"] = {
+        name: {"margin_points": 2, "task": {"type": "procedural", "generator": f"nano/{name}", "items": items,
+                                            "max_new_tokens": 10}}
+        for name in ("sorting", "facts")
+    }  # fmt: skip
+    atomic_write(path, yaml.safe_dump(settings, sort_keys=False))
+    return path
+
+
 def run_world(folder: Path, *, resume: bool = False, on_event: Callable[[dict[str, Any]], None] | None = None) -> Any:
     """Run the recipe of a world, with a cache that no other world sees."""
     os.environ["FORGETLESS_CACHE"] = str(folder / "cache")

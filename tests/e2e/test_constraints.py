@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
-from nano_world import KilledError, World, assert_the_same, at_event, build_world, fall, run_world
+from nano_world import KilledError, World, assert_the_same, at_event, build_pressed_world, fall, run_world
 
 from forgetless.records import Adjustment, from_json
 from forgetless.rundir import read_events
@@ -17,23 +16,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("whole")
-    build_pressed_world(folder)
+    build_pressed_world(folder, method="full")
     return World(folder, run_world(folder))
-
-
-def build_pressed_world(folder: Path) -> None:
-    """Rates so high that abilities fall at once, margins so small that this is noticed."""
-    recipe = build_world(folder, method="full", prompts=160)
-    settings = yaml.safe_load(recipe.read_text("utf-8")) | {"constraints": True}
-    settings["training"] |= {"learning_rate": 5e-3, "kl_weight": 0.5}
-    settings["replay"]["rows"] = 160
-    settings["evaluation"]["dev_items"] = 60
-    settings["keep"] = {
-        name: {"margin_points": 2, "task": {"type": "procedural", "generator": f"nano/{name}", "items": 60,
-                                            "max_new_tokens": 10}}
-        for name in ("sorting", "facts")
-    }  # fmt: skip
-    recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def test_looks_move_what_holds_an_ability_and_tell_why(whole: World) -> None:
@@ -52,7 +36,7 @@ def test_looks_move_what_holds_an_ability_and_tell_why(whole: World) -> None:
 
 def test_a_kill_among_the_moves_changes_nothing(whole: World, tmp_path: Path) -> None:
     moves = sum(event["event"] == "adjustment" for event in whole.story)
-    build_pressed_world(tmp_path)
+    build_pressed_world(tmp_path, method="full")
     with pytest.raises(KilledError):
         run_world(tmp_path, on_event=at_event("adjustment", moves, fall))
     assert [e["step"] for e in read_events(tmp_path / "runs" / "small") if e["event"] == "adjustment"][-1] == 8

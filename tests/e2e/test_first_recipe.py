@@ -41,4 +41,4 @@ def test_the_recipe_that_init_writes_runs(table: Path, command: Callable[..., An
     run = table.parent / "runs" / "customers"
     assert (run / "report.html").is_file()
     looks = [event for event in read_events(run) if event["event"] == "evaluation"]
-    assert 2 <= len(looks) <= 5
+    assert 1 <= len(looks) <= 10

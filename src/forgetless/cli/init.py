@@ -17,7 +17,8 @@ OWN_MARGINS = "own"
 
 def init(
     data: Annotated[
-        Path | None, typer.Argument(help="A data file: JSONL, JSON or CSV.", metavar="DATA", show_default=False)
+        Path | None,
+        typer.Argument(help="A data file: JSONL, JSON, CSV or Parquet.", metavar="DATA", show_default=False),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="A folder, GGUF file or hub id.")] = None,
     keep: Annotated[
@@ -36,7 +37,9 @@ def init(
     answer: Annotated[
         str | None, typer.Option("--answer", help="The column of the answer, in a table.", metavar="COLUMN")
     ] = None,
-    encoding: Annotated[str, typer.Option("--encoding", help="The encoding of the data file.")] = "utf-8",
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="The encoding of the data file; told from its bytes by default.")
+    ] = "auto",
     language: Annotated[Literal["en", "zh"], typer.Option("--language", help="Of the comments.")] = "en",
     output: Annotated[Path, typer.Option("--output", help="Where to write the recipe.")] = Path("recipe.yaml"),
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take the defaults.")] = False,

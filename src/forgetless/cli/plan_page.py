@@ -31,6 +31,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(line, markup=False)
     console.print()
     console.print(_capabilities(plan))
+    console.print()
     console.print(_bill(plan))
     lines = [f"memory: {_room(plan.memory.needed_bytes, plan.memory.available_bytes)} on {plan.speeds.device}",
              f"disk: {_room(plan.disk.needed_bytes, plan.disk.available_bytes)}", _speeds(plan), ""]  # fmt: skip
@@ -78,6 +79,8 @@ def _left_out(source: SourcePlan) -> str:
 
 def _capabilities(plan: Plan) -> Table:
     table = _table(f"What the items can show, in points (level {plan.alpha:g}, chance .8)")
+    # The longest name of a ready set stands whole in 80 columns.
+    table.collapse_padding, table.show_edge = True, False
     table.add_column("ability", overflow="fold")
     figures = ("finds\na drop", "certifies\nalone", "certifies\ntogether", "training\nmay lose")
     for name in ("dev", "test", "margin", *figures):
@@ -88,7 +91,7 @@ def _capabilities(plan: Plan) -> Table:
                       *(_points(share) for share in shares))  # fmt: skip
     table.add_section()
     gain = _points(plan.domain.detectable_gain)
-    table.add_row("domain", f"{plan.domain.dev_items:,}", f"{plan.domain.test_items:,}", "", f"gain {gain}")
+    table.add_row("domain (a gain)", f"{plan.domain.dev_items:,}", f"{plan.domain.test_items:,}", "", gain)
     if not all(c.margin_given for c in plan.capabilities):
         table.caption, table.caption_justify = "* chosen: not given in the recipe", "left"
     return table

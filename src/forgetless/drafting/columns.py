@@ -60,13 +60,20 @@ def template_over(
         ask: Asks the user for the column of the answer, or raises.
 
     Raises:
-        DataError: A named column does not exist, or there are not two columns with text in them.
+        DataError: A named column does not exist or is named twice, or there are not two columns with text in them.
     """
     columns = _text_columns(records)
     names = [column.name for column in columns]
     for option, named in (("--question", question), ("--answer", answer)):
         if named is not None and named not in names:
             raise _no_such_column(option, named, names)
+    if question is not None and question == answer:
+        raise DataError(
+            field="--answer",
+            value=answer,
+            rule="is the column of the question as well",
+            way_out="name two columns",
+        )
     if len(columns) < 2:
         raise DataError(
             field="DATA",

@@ -45,7 +45,7 @@ class DataLook:
         path: The file.
         source: Its rows under a name taken from the file's, and the account of how they came about.
         template: The template over its columns; `None` where the shape says how to read it.
-        encoding: The encoding of the file.
+        encoding: As the recipe will say it: `auto`, or the name that the user gave.
         answers: The last answer of every row that has one.
         metric: How such answers are best measured.
         form: The template that the answers share; `None` where they share none, and nothing could leak.
@@ -72,7 +72,7 @@ def look_at_data(path: Path, *, question: str | None, answer: str | None, encodi
         path: The file.
         question: The column of the question, for a table that no shape fits, where the user named it.
         answer: The column of the answer, likewise.
-        encoding: A Python encoding name.
+        encoding: A Python encoding name, or `auto`.
         ask: Asks for the column of the answer where the columns do not say it, or raises.
 
     Raises:

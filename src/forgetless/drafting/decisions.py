@@ -1,7 +1,7 @@
 """What a first recipe says, and why: from what data and model look like, to every number that is written down.
 
 None of it is clever. Each choice is a usual starting point, made so that the run goes through: answers fit into rows,
-replay rows suffice, enough prompts are held out to measure the domain, and the guard looks a few times.
+replay rows suffice, and enough prompts are held out to measure the domain.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _SAMPLE_ROWS: Final = 400
 _ANY_LENGTH: Final = 1 << 40
 _EPOCHS: Final = ((300, 5), (1000, 3), (20_000, 2), (math.inf, 1))
 """Passes over the domain, for fewer rows than so many."""
-_LOOKS: Final = 4
 _WANTED_STEPS: Final = 60
 
 
@@ -92,7 +91,6 @@ class Draft:
     answer_tokens: int
     keep: tuple[str, ...]
     margin_points: float | None
-    every_steps: int
     steps: int
 
 
@@ -148,7 +146,6 @@ def draft_recipe(data: DataLook, look: ModelLook, wishes: Wishes) -> Draft:
         answer_tokens=_answer_tokens(data.answers, look),
         keep=_keep(wishes.keep, data),
         margin_points=_margin(wishes.margin_points),
-        every_steps=max(1, math.ceil(steps / _LOOKS)),
         steps=steps,
     )
 

@@ -59,14 +59,16 @@ def _warning(c: CapabilityPlan, *, alpha: float, together: int) -> str | None:
         )
     if c.aim > 0.0 and c.certifiable_together <= c.margin:
         return None
+    if together > 1 and c.certifiable_margin <= c.margin:
+        return (
+            f"each is likely to be kept if nothing is lost, but hardly all {together} abilities together: `forgetless "
+            "plan` shows what their items certify together; widen the margins, or give more items"
+        )
     alone = points(round(c.certifiable_margin, 3))
     among = f", {points(round(c.certifiable_together, 3))} with all {together} together" if together > 1 else ""
-    risk = "likely to end undecided even if nothing is lost"
-    if together > 1 and c.certifiable_margin <= c.margin:
-        risk = f"likely to be kept if nothing is lost, but hardly all {together} abilities together"
     return (
-        f"{risk}: {c.units:,} test items certify {alone}{among}, and the margin is {margin}; widen it, or give more "
-        "items"
+        f"likely to end undecided even if nothing is lost: {c.units:,} test items certify {alone}{among}, and the "
+        f"margin is {margin}; widen it, or give more items"
     )
 
 

@@ -40,7 +40,7 @@ BUNDLES: Final[dict[str, tuple[str, ...]]] = {
 """Names that stand for several sets: `general` is what needs no domain and samples nothing."""
 
 READY_MARGIN_POINTS: Final = 5.0
-_MARGINS: Final = {"refusal": 8.0, "diversity": 10.0}
+_MARGINS: Final = {"knowledge": 6.0, "common_sense": 7.0, "refusal": 8.0, "diversity": 10.0}
 
 
 def ready_margin(name: str) -> float:

@@ -1,12 +1,14 @@
 """CSV in, records out: a header or given column names; commas, tabs, semicolons or bars; quotes checked.
 
 All values stay text: `007` is not 7. Between tabs a record is one line, because there quotes are mostly plain
-characters: read as CSV, one of them would swallow the lines up to the next.
+characters: read as CSV, one of them would swallow the lines up to the next. What spreadsheets leave around a table is
+passed over: lines of empty cells, empty cells beyond the named columns, a first line `sep=;`.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -19,6 +21,7 @@ from forgetless.sources.record import Record, Reject, preview
 _LARGEST_FIELD_CHARACTERS = 1 << 27
 _DELIMITERS = ",\t;|"
 _HEAD_LINES = 20
+_SEPARATOR_LINE = re.compile(r"sep=(.)[\r\n]*")
 
 
 def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterator[Record | Reject]:
@@ -32,11 +35,15 @@ def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterato
     # The limit is one for the whole process and only ever raised: whole documents stand in CSV cells.
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_FIELD_CHARACTERS))
     head, whole = _head(file)
-    delimiter = _delimiter(head, path, columns)
+    first, delimiter = 1, None
+    if head and (told := _SEPARATOR_LINE.fullmatch(head[0])):
+        first, delimiter = 2, told[1]
+        next(whole)
+    delimiter = delimiter or _delimiter(head, path, columns)
     if delimiter == "\t":
-        yield from _read_tabs(whole, path, columns)
+        yield from _read_tabs(whole, path, columns, first)
         return
-    lines = _Lines(whole)
+    lines = _Lines(whole, first)
     # `strict`, because otherwise a quote that is never closed swallows the rest of the file without a word.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names = list(columns) if columns is not None else _header(reader, path)
@@ -49,16 +56,18 @@ def read_csv(file: TextIO, path: Path, columns: Sequence[str] | None) -> Iterato
         except csv.Error as error:
             yield from lines.rejects(path, start, f"broken CSV in the record that begins in line {start}: {error}")
             continue
-        if cells:
+        if _filled(cells):
             yield _record(f"{path}:{start}", names, cells)
 
 
-def _read_tabs(lines: Iterable[str], path: Path, columns: Sequence[str] | None) -> Iterator[Record | Reject]:
+def _read_tabs(
+    lines: Iterable[str], path: Path, columns: Sequence[str] | None, first: int
+) -> Iterator[Record | Reject]:
     names = columns
-    for number, line in enumerate(lines, start=1):
-        if not line.strip("\r\n"):
-            continue
+    for number, line in enumerate(lines, start=first):
         cells = _tab_cells(line.rstrip("\r\n"))
+        if not _filled(cells):
+            continue
         if names is None:
             names = _names(cells, path)
         else:
@@ -73,9 +82,14 @@ def _tab_cells(line: str) -> list[str]:
         return line.split("\t")
 
 
+def _filled(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
 def _record(origin: str, names: Sequence[str], cells: Sequence[str]) -> Record | Reject:
-    if len(cells) == len(names):
-        return Record(origin, dict(zip(names, cells, strict=True)))
+    if not any(names[len(cells) :]) and not _filled(cells[len(names) :]):
+        pairs = zip(names, cells, strict=False)
+        return Record(origin, {name: cell for name, cell in pairs if name or cell.strip()})
     reason = f"has {len(cells)} fields where {len(names)} columns are named"
     return Reject(origin, reason, preview(", ".join(cells)))
 
@@ -83,9 +97,9 @@ def _record(origin: str, names: Sequence[str], cells: Sequence[str]) -> Record |
 class _Lines:
     """The lines of a file on their way to the CSV reader, those of the current record kept for its rejects."""
 
-    def __init__(self, file: Iterable[str]) -> None:
+    def __init__(self, file: Iterable[str], first: int) -> None:
         self._file = iter(file)
-        self._next_line = 1
+        self._next_line = first
         self._current: list[str] = []
 
     def __iter__(self) -> _Lines:
@@ -143,7 +157,7 @@ def _records_that_fit(head: Sequence[str], mark: str, columns: Sequence[str] | N
 
 def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
     try:
-        return _names(next((cells for cells in reader if cells), []), path)
+        return _names(next((cells for cells in reader if _filled(cells)), []), path)
     except csv.Error as error:
         raise DataError(
             field=str(path),
@@ -155,7 +169,7 @@ def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
 
 def _names(cells: Sequence[str], path: Path) -> list[str]:
     names = [cell.strip() for cell in cells]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise DataError(
             field=str(path),
             value=", ".join(names),

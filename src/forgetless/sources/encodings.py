@@ -26,6 +26,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ARCHIVE = b"PK\x03\x04"
+SAVE_AS_CSV = "open it in the spreadsheet program and save the sheet as CSV (UTF-8)"
 _LARGEST_NUL_SHARE = 0.1
 _CANDIDATES = ("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "cp1251")
 
@@ -58,6 +60,13 @@ def detect_encoding(path: Path) -> str:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
+    if head == _ARCHIVE:
+        raise DataError(
+            field=str(path),
+            value=path,
+            rule="is a ZIP archive and no text; so are Excel files, whatever they are called",
+            way_out=f"{SAVE_AS_CSV}, or unpack it",
+        )
     if _is_utf8(path):
         return "utf-8"
     if _is_chinese(path):

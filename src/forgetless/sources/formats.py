@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forgetless.errors import DataError
 from forgetless.sources.compression import without_compression
-from forgetless.sources.encodings import detect_encoding, open_text
+from forgetless.sources.encodings import SAVE_AS_CSV, detect_encoding, open_text
 from forgetless.sources.json_reader import is_json
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "text")
@@ -22,7 +22,12 @@ _SUFFIXES = {
     ".text": "text",
     ".md": "text",
 }
-_BINARY_SUFFIXES = (".arrow", ".feather", ".xlsx", ".xls", ".ods", ".zip", ".tar", ".7z", ".pdf", ".docx")
+_WAYS_OUT = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), SAVE_AS_CSV),
+    **dict.fromkeys((".zip", ".tar", ".7z"), "unpack it and name the files in it"),
+    **dict.fromkeys((".arrow", ".feather", ".pdf", ".docx"), "write its content as one of these first"),
+}
+"""Endings of files that are not read as they are, and what to do with them."""
 
 
 def format_by_name(path: Path) -> str | None:
@@ -39,8 +44,14 @@ def detect_format(path: Path, *, encoding: str = "auto") -> str:
     named = format_by_name(path)
     if named is not None and named != "json":
         return named
-    if without_compression(path).suffix.lower() in _BINARY_SUFFIXES:
-        raise _unknown_format(path, "must be written as JSONL, JSON, CSV, Parquet or text first")
+    suffix = without_compression(path).suffix.lower()
+    if suffix in _WAYS_OUT:
+        raise DataError(
+            field="format",
+            value=path,
+            rule=f"`{suffix}` is not read; files are JSONL, JSON, CSV, Parquet or text",
+            way_out=_WAYS_OUT[suffix],
+        )
     with open_text(path, detect_encoding(path) if encoding == "auto" else encoding) as file:
         first = next((line for line in file if line.strip()), "").strip()
         follows = any(line.strip() for line in file)
@@ -48,8 +59,9 @@ def detect_format(path: Path, *, encoding: str = "auto") -> str:
         return "jsonl" if follows and is_json(first) else "json"
     if first.startswith("[") or named == "json":
         return "json"
-    raise _unknown_format(path, "has a suffix that does not say what kind of file it is")
-
-
-def _unknown_format(path: Path, rule: str) -> DataError:
-    return DataError(field="format", value=path, rule=rule, way_out=f"set `format:` to one of {', '.join(FORMATS)}")
+    raise DataError(
+        field="format",
+        value=path,
+        rule="has a suffix that does not say what kind of file it is",
+        way_out=f"set `format:` to one of {', '.join(FORMATS)}, or rename the file",
+    )

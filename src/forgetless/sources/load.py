@@ -71,7 +71,7 @@ class LoadedSource:
     def describe(self) -> str:
         """One line that says what was found, how it was read, and what was left out."""
         formats = " and ".join(_FORMAT_NAMES[name] for name in self.file_format.split(", "))
-        columns = f" with columns {', '.join(self.columns)}" if self.file_format != "text" else ""
+        columns = f" with columns {_named(self.columns)}" if self.file_format != "text" else ""
         foreign = [name for name in self.encodings if name != "utf-8"]
         encoded = f", encoded in {' and '.join(self.encodings)}" if foreign else ""
         counts = [f"{len(self.rows):,} row{'s' * (len(self.rows) != 1)}", f"{len(self.rejects):,} rejected"]
@@ -81,7 +81,7 @@ class LoadedSource:
         if self.near_duplicates:
             counts.append(self.describe_near_duplicates())
         if self.unread:
-            counts.append(f"columns not read: {', '.join(self.unread)}")
+            counts.append(f"columns not read: {_named(self.unread)}")
         return (
             f"{self.name}: {formats}{self._place()}{columns}{encoded}, read as {self.shape} rows: {', '.join(counts)}"
         )
@@ -172,6 +172,10 @@ def reject_line(source: str, reject: Reject) -> str:
     """A reject of a source as one line of JSON: source, origin, reason, preview."""
     line = {"source": source, "origin": reject.origin, "reason": reject.reason, "preview": reject.preview}
     return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(column or "(without a name)" for column in columns)
 
 
 def _shape(

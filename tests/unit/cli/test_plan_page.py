@@ -15,6 +15,8 @@ from rich.console import Console
 from forgetless.cli.narration import duration, event_line
 from forgetless.cli.plan_page import show_plan, size
 from forgetless.planning import Cadence, CapabilityPlan, Cost, DomainPlan, Plan, Room, SourcePlan, Speeds
+from forgetless.planning.capabilities import warnings_about
+from forgetless.recipe import READY_SETS
 from forgetless.records import from_json, to_json
 from forgetless.tokens import Account
 
@@ -77,13 +79,30 @@ def test_figures_are_there_in_units_that_people_read() -> None:
     assert row("maths").split() == ["maths", "120", "800", "4.1", "*", "3.9", "2.8", "4.0", "0.3"]
     assert "600 in 150" in " ".join(row("reading", width=120).split())
     assert "none" in row("reading", width=120)
-    assert "gain 8.0" in row("domain", width=120)
+    assert row("domain (a gain)").split() == ["domain", "(a", "gain)", "60", "120", "8.0"]
     assert "* chosen: not given in the recipe" in text
     assert "memory: 2.2 GB at the fullest, 16.0 GB there on cpu" in text
     assert "disk: 40.0 MB at the fullest, 90.0 GB there" in text
     assert "18 s a step (mean of 5), 1,234 prompt tokens/s\n" in text
     assert "chosen: maths: a margin of 4.1 points\nnote: assumed: [much]\n" in text
     assert "warning: reading: likely to end undecided" in text
+
+
+def test_the_names_of_all_ready_sets_stand_whole_in_a_narrow_terminal() -> None:
+    own = tuple(dataclasses.replace(PLAN.capabilities[0], capability=name) for name in READY_SETS)
+    text = printed(dataclasses.replace(PLAN, capabilities=own))
+    assert all(name in text for name in READY_SETS)
+    assert "…" not in text
+
+
+def test_abilities_that_hardly_hold_together_are_warned_of_in_one_line() -> None:
+    items = enumerate((300, 280, 240))
+    alike = [dataclasses.replace(PLAN.capabilities[0], capability=f"c{i}", units=n, margin=0.05) for i, n in items]
+    together = [dataclasses.replace(c, certifiable_margin=0.049, certifiable_together=0.07, aim=0.0) for c in alike]
+    (warning,) = warnings_about(together, alpha=0.05)
+    assert warning.startswith("c0, c1, c2: each is likely to be kept")
+    few = [dataclasses.replace(together[0], certifiable_margin=0.06), *together[1:]]
+    assert [w.split(":")[0] for w in warnings_about(few, alpha=0.05)] == ["c0", "c1, c2"]
 
 
 def test_what_was_left_out_is_told_with_its_reason() -> None:

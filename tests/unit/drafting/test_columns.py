@@ -72,6 +72,12 @@ def test_a_named_column_must_be_there(named: dict[str, str]) -> None:
     assert caught.value.field == f"--{next(iter(named))}"
 
 
+def test_question_and_answer_are_two_columns() -> None:
+    with pytest.raises(DataError, match="column of the question as well") as caught:
+        found(records(text=text, label=label), question="text", answer="text")
+    assert caught.value.field == "--answer"
+
+
 def test_empty_columns_and_lists_are_no_columns() -> None:
     rows = records(text=text, empty=lambda i: "", label=label, many=lambda i: [i])
     assert found(rows) == ("{text}", "{label}")

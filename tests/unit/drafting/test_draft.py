@@ -33,7 +33,7 @@ def never(columns: Sequence[str]) -> str:
 def look(tmp_path: Path) -> Look:
     def read(name: str, text: str, **options: Any) -> DataLook:
         (tmp_path / name).write_text(text, "utf-8")
-        options = {"question": None, "answer": None, "encoding": "utf-8", "ask": never} | options
+        options = {"question": None, "answer": None, "encoding": "auto", "ask": never} | options
         return look_at_data(tmp_path / name, **options)
 
     return read
@@ -96,6 +96,11 @@ def test_what_the_user_wishes_is_taken(look: Look) -> None:
     assert recipe.domain.task.score == "answer_probability"  # type: ignore[union-attr]
 
 
+def test_how_often_to_look_is_left_to_the_plan(look: Look) -> None:
+    evaluation = recipe_of(look("tickets.csv", table()))[0].evaluation
+    assert (evaluation.budget_percent, evaluation.every_steps, evaluation.dev_items) == (15.0, None, None)
+
+
 @pytest.mark.parametrize(("parameters", "method"), [(135_000_000, "full"), (1_500_000_000, "lora"), (None, "lora")])
 def test_large_models_and_unknown_ones_get_an_adapter(look: Look, parameters: int | None, method: str) -> None:
     recipe, text = recipe_of(look("t.csv", table()), ModelLook(parameters, None, None))
@@ -156,10 +161,25 @@ def test_a_file_may_be_named_by_a_number(look: Look) -> None:
     assert (recipe.name, list(recipe.sources)) == ("2024", ["2024"])
 
 
-def test_another_encoding_is_written_down(look: Look, tmp_path: Path) -> None:
+def test_an_encoding_that_the_user_names_is_written_down(look: Look, tmp_path: Path) -> None:
     (tmp_path / "gb.csv").write_bytes(table().replace("message", "消息").encode("gb18030"))
     data = look_at_data(tmp_path / "gb.csv", question=None, answer=None, encoding="gb18030", ask=never)
     assert recipe_of(data)[0].sources["gb"].encoding == "gb18030"
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8-sig", ","), ("gbk", ","), ("utf-16", "\t"), ("utf-8-sig", ";")])
+def test_a_table_as_spreadsheets_export_it_is_read_without_a_question(tmp_path: Path, encoding: str, mark: str) -> None:
+    rows = [f'"订单{i}：""请尽快""处理，谢谢"{mark}{("退款", "物流", "投诉")[i % 3]}{mark}' for i in range(90)]
+    lines = [f"客户留言{mark}问题类型{mark}", *rows, *[mark * 2] * 5]
+    (tmp_path / "客服.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    data = look_at_data(tmp_path / "客服.csv", question=None, answer=None, encoding="auto", ask=never)
+    assert (len(data.rows), data.source.rejects) == (90, ())
+    assert data.rows[0].messages[0].content == '订单0："请尽快"处理，谢谢'
+    recipe, text = recipe_of(data)
+    template = recipe.sources["domain"].template
+    assert template is not None
+    assert (template.prompt, template.completion) == ("{客户留言}", "{问题类型}")
+    assert "\n    encoding:" not in text
 
 
 @pytest.mark.parametrize(

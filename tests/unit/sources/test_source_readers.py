@@ -159,6 +159,33 @@ def test_a_line_with_too_many_or_too_few_cells_is_a_reject(tmp_path: Path) -> No
     assert "3 fields where 2 columns" in results[1].reason  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_what_a_spreadsheet_leaves_around_a_table_is_passed_over(tmp_path: Path, mark: str) -> None:
+    lines = ["", "a|b||", "1|2||", "|||", "3|4", "5|6|||", ' |""| ']
+    text = "\r\n".join(lines).replace("|", mark)
+    results = list(read_records(write(tmp_path / "a.csv", text)))
+    assert [r.fields for r in results if isinstance(r, Record)] == [{"a": n, "b": m} for n, m in ("12", "34", "56")]
+    assert lines_of(results) == [3, 5, 6]
+
+
+def test_text_in_columns_without_a_name_is_no_reason_to_refuse_the_file(tmp_path: Path) -> None:
+    [first, second] = read_records(write(tmp_path / "a.csv", ",a,b,\n7,1,2,\n8,3,4,x\n"))
+    assert first.fields == {"": "7", "a": "1", "b": "2"}  # type: ignore[union-attr]
+    assert {"a": "3", "b": "4"}.items() <= second.fields.items()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_first_line_that_names_the_delimiter_is_believed(tmp_path: Path, mark: str) -> None:
+    text = (
+        f"sep={mark}\r\ntext{mark}label\r\none; two, three{mark}x\r\n"
+        if mark == "\t"
+        else (f'sep={mark}\r\ntext{mark}label\r\n"one; two, three"{mark}x\r\n')
+    )
+    [record] = read_records(write(tmp_path / "a.csv", text))
+    assert record.fields == {"text": "one; two, three", "label": "x"}  # type: ignore[union-attr]
+    assert record.origin.endswith(":3")
+
+
 def test_every_line_that_an_unclosed_quote_swallows_is_counted(tmp_path: Path) -> None:
     text = 'text,label\ngood,x\n"never closed,x\n' + "lost,x\n" * 50
     results = list(read_records(write(tmp_path / "a.csv", text)))
@@ -210,7 +237,23 @@ def test_the_format_is_told(tmp_path: Path, name: str, text: str, found: str) ->
     assert detect_format(write(tmp_path / name, text)) == found
 
 
-@pytest.mark.parametrize("name", ["a.arrow", "a.xlsx", "a.weird", "a"])
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("a.xlsx", "save the sheet as CSV"), ("a.arrow", "write its content"), ("a.zip", "unpack it")]
+)
+def test_a_file_that_has_to_be_written_otherwise_first_says_how(tmp_path: Path, name: str, way_out: str) -> None:
+    with pytest.raises(DataError, match="is not read") as caught:
+        detect_format(write(tmp_path / name, "PAR1"))
+    assert way_out in caught.value.way_out
+
+
+def test_an_excel_file_by_another_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    with pytest.raises(DataError, match="Excel") as caught:
+        list(read_records(tmp_path / "a.csv"))
+    assert "save the sheet as CSV" in caught.value.way_out
+
+
+@pytest.mark.parametrize("name", ["a.weird", "a"])
 def test_a_format_that_cannot_be_told_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="`format:` to one of jsonl, json, csv, parquet, text"):
         detect_format(write(tmp_path / name, "PAR1"))

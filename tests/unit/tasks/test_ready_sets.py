@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from forgetless.errors import TaskError
-from forgetless.recipe import READY_SETS, ReadyTask
+from forgetless.recipe import READY_SETS, ReadyTask, ready_margin
 from forgetless.records import Message, Row
 from forgetless.sources import prompt_key
 from forgetless.tasks import SETS, build_task, cost_of, planned_items
 from forgetless.tasks.ready import code_reading, in_context, maths
 from forgetless.tasks.ready.data_files import choice_items, read_data
+from forgetless.verdicts import assumed_discordance, certifiable_margin
 
 LONGEST_PROMPT = 320
 """Characters: ready sets are to fit small windows too."""
@@ -144,6 +145,14 @@ def test_without_items_the_margin_says_how_many() -> None:
     assert sizes[1] > 1000
     assert len(build("maths", margin=0.02, items=40).items("test")) == 40
     assert planned_items("maths") == 300
+
+
+@pytest.mark.parametrize("name", READY_SETS)
+def test_the_own_margin_of_a_set_can_be_certified_by_its_items(name: str) -> None:
+    exact = SETS[name].kind != "samples"  # type: ignore[index]
+    discordance = assumed_discordance(binary=exact)
+    least = certifiable_margin(planned_items(name), discordance, 0.05, exact=exact)  # type: ignore[arg-type]
+    assert 100 * least <= ready_margin(name)
 
 
 def test_written_sets_are_split_and_may_be_cut() -> None:
