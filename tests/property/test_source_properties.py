@@ -71,7 +71,8 @@ def test_csv_that_python_wrote_is_read_back(rows: list[tuple[str, str]]) -> None
         path = Path(folder) / "a.csv"
         path.write_text(buffer.getvalue(), "utf-8", newline="")
         records = [record.fields for record in read_records(path) if isinstance(record, Record)]
-    assert [(fields["text"], fields["label"]) for fields in records] == rows
+    # A line of empty cells is a blank line.
+    assert [(fields["text"], fields["label"]) for fields in records] == [row for row in rows if "".join(row).strip()]
 
 
 @settings(max_examples=50, deadline=None)

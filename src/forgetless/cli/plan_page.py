@@ -91,7 +91,7 @@ def _capabilities(plan: Plan) -> Table:
                       *(_points(share) for share in shares))  # fmt: skip
     table.add_section()
     gain = _points(plan.domain.detectable_gain)
-    table.add_row("domain (a gain)", f"{plan.domain.dev_items:,}", f"{plan.domain.test_items:,}", "", gain)
+    table.add_row("domain", f"{plan.domain.dev_items:,}", f"{plan.domain.test_items:,}", "", f"+{gain}")
     if not all(c.margin_given for c in plan.capabilities):
         table.caption, table.caption_justify = "* chosen: not given in the recipe", "left"
     return table
