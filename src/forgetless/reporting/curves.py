@@ -89,7 +89,7 @@ def draw(chart: Chart, *, salt: str, labelled_by: str) -> str:
 
     with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": salt}):
         figure = Figure(figsize=(_WIDTH_INCHES, _HEIGHT_INCHES))
-        axes = figure.add_axes((0.155, 0.14, 0.825, 0.82))
+        axes = figure.add_axes((0.155, 0.14, 0.795, 0.82))
         _dress(axes)
         for rule in chart.rules:
             across = axes.axhline if rule.axis == "y" else axes.axvline
