@@ -11,7 +11,10 @@ _SIZES = {"max_rows", "rows", "max_items"}
 
 
 def read_part(recipe: Path, part: float) -> dict[str, Any]:
-    """What a recipe's file says; with less than all of it, margins that the items can still hold, and looks by plan."""
+    """What a recipe's file says; with less than all of it, margins that the items can still hold, and looks by plan.
+
+    Items in groups are then counted one by one: of a part there would be too few groups to judge by.
+    """
     data: dict[str, Any] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     if part == 1.0:
         return data
@@ -25,4 +28,5 @@ def read_part(recipe: Path, part: float) -> dict[str, Any]:
         data["evaluation"].pop(key, None)
     for kept in data["keep"].values():
         kept["margin_points"] = 20
+        kept["task"].pop("group", None)
     return data | {"name": f"{data['name']}-{part:g}"}

@@ -58,7 +58,9 @@ def disk_room(recipe: Recipe, ground: Ground, *, looks: int, output: Path) -> Ro
     base, training = ground.base.model, recipe.training
     texts = recipe.replay is not None and continues_texts(recipe.replay, ground.base.format)
     cached = reference_bytes(base, training, recipe.replay, texts=texts)
-    return Room(predicted_bytes(base, training, evaluations=looks) + cached, free_bytes(output))
+    walked = recipe.evaluation.path != [1.0]
+    written = predicted_bytes(base, training, evaluations=looks, points_between=walked)
+    return Room(written + cached, free_bytes(output))
 
 
 def check_disk(room: Room, output: Path) -> None:

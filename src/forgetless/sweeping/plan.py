@@ -21,7 +21,7 @@ from forgetless.progress import Progresses, unwatched
 from forgetless.recipe import Recipe, SweepRecipe, SweepTrial, settled
 from forgetless.stages import Ground, lay_ground
 from forgetless.sweeping.halving import field_sizes, first_rung, rung_ends
-from forgetless.training import checkpoint_bytes, predicted_bytes
+from forgetless.training import checkpoint_bytes, saved_bytes
 
 _FOR_EACH_TRIAL: Final[tuple[Work, ...]] = ("training", "looks")
 _FOR_EACH_REPLAY: Final[tuple[Work, ...]] = ("replay",)
@@ -180,9 +180,8 @@ def _disk(sweep: SweepRecipe, ground: Ground, trials: Sequence[TrialPlan], field
         stands = []
         for trial, plan in zip(sweep.trials, trials, strict=True):
             training = trial.recipe.training
-            weights = predicted_bytes(base, training, evaluations=2) - predicted_bytes(base, training, evaluations=1)
             older = -(-plan.ends[rung] // plan.every_steps) - 1
-            stands.append(checkpoint_bytes(base, training) + older * weights)
+            stands.append(checkpoint_bytes(base, training) + older * saved_bytes(base, training))
         fullest = max(fullest, sum(sorted(stands)[-size:]))
     rooms = [disk_room(trial.recipe, ground, looks=1, output=output) for trial in sweep.trials]
     return Room(fullest + max(room.needed_bytes for room in rooms), rooms[0].available_bytes)

@@ -8,6 +8,7 @@ from forgetless.training.disk import (
     least_memory_bytes,
     predicted_bytes,
     reference_bytes,
+    saved_bytes,
 )
 from forgetless.training.fit import FitResult, fit
 from forgetless.training.trial import Trial, fresh_stream, try_steps
@@ -29,5 +30,6 @@ __all__ = [
     "least_memory_bytes",
     "predicted_bytes",
     "reference_bytes",
+    "saved_bytes",
     "try_steps",
 ]

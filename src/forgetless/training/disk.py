@@ -18,18 +18,24 @@ _ADAM_MOMENTS = 2
 _ADAPTERS_TO_CERTIFY = 3
 
 
-def predicted_bytes(base: PreTrainedModel, settings: TrainingSettings, *, evaluations: int) -> int:
-    """Bytes on the disk at the run's fullest moment.
+def predicted_bytes(
+    base: PreTrainedModel, settings: TrainingSettings, *, evaluations: int, points_between: bool = True
+) -> int:
+    """Bytes on the disk at the run's fullest moment: when the last checkpoint is whole, or when the model is certified.
 
-    One checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it), the optimizer's two
-    moments of what is trained beside the newest two (the older is stripped once the newer is whole), and the two
-    models that may be shipped: in the base's number format, or as adapters. Beside two whole models stands the file of
-    the tuned one that makes room for the points between. The file of a base that is set aside is gone before those are
-    written, and no larger.
+    There is one checkpoint for each evaluation (the adapter, or the whole model with what is frozen in it). While
+    training, the optimizer's two moments of what is trained stand beside the newest two (the older is stripped once the
+    newer is whole), and the file of a base that is set aside; later they stand beside the newest only, and the model
+    that is shipped comes in, in the base's number format or as an adapter. With `points_between` on the path one of
+    those may be shipped as well, and beside two whole models stands the file of the tuned one that makes room for them.
     """
     saved, moments = saved_bytes(base, settings), _ADAM_MOMENTS * trained_bytes(base, settings)
-    shipped = 2 * saved if settings.output == "adapter" else 3 * model_bytes(base)
-    return saved * (evaluations + 1) + 2 * moments + shipped
+    aside = model_bytes(base) if sets_base_aside(settings) else 0
+    if settings.output == "adapter":
+        shipped = saved * (2 if points_between else 1)
+    else:
+        shipped = model_bytes(base) * (3 if points_between else 1)
+    return saved * evaluations + max(min(evaluations, 2) * moments + aside, moments + shipped)
 
 
 def reference_bytes(

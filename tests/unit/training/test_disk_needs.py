@@ -9,7 +9,7 @@ import torch
 from tiny_models import tiny_llama
 
 from forgetless.recipe import TrainingSettings
-from forgetless.training import certifying_bytes, checkpoint_bytes, least_memory_bytes, predicted_bytes
+from forgetless.training import certifying_bytes, checkpoint_bytes, least_memory_bytes, predicted_bytes, saved_bytes
 from forgetless.training.student import make_student
 
 
@@ -55,5 +55,28 @@ def test_shipped_adapters_share_the_base_while_they_are_certified() -> None:
     base = tiny_llama().to(torch.bfloat16)
     merged, adapter = (settings_of("lora", lora={"rank": 1}, output=output) for output in ("merged", "adapter"))
     assert certifying_bytes(base, merged) == 2 * sum(p.numel() for p in base.parameters())
-    one_checkpoint = predicted_bytes(base, adapter, evaluations=2) - predicted_bytes(base, adapter, evaluations=1)
-    assert certifying_bytes(base, adapter) == 3 * one_checkpoint
+    assert certifying_bytes(base, adapter) == 3 * saved_bytes(base, adapter)
+
+
+def test_the_disk_is_fullest_while_training_or_when_the_model_is_shipped() -> None:
+    base = tiny_llama()
+    size = 4 * sum(p.numel() for p in base.parameters())
+    full = settings_of("full")
+
+    def needed(looks: int, *, walked: bool) -> int:
+        return predicted_bytes(base, full, evaluations=looks, points_between=walked)
+
+    # A checkpoint with its two moments, and what is shipped beside it.
+    assert needed(1, walked=False) == 3 * size + size
+    # The tuned model, one between, and the file that the walk needs.
+    assert needed(1, walked=True) == 3 * size + 3 * size
+    # Two whole states stand side by side before the older is stripped; the shipped model comes when it has been.
+    assert needed(2, walked=False) == 2 * size + 4 * size
+    assert needed(5, walked=False) - needed(4, walked=False) == size
+
+
+def test_shipped_adapters_take_an_adapter_each() -> None:
+    base = tiny_llama()
+    adapter = settings_of("lora", output="adapter", lora={"rank": 2})
+    one, two = (predicted_bytes(base, adapter, evaluations=1, points_between=walked) for walked in (False, True))
+    assert two - one == saved_bytes(base, adapter)
