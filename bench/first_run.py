@@ -37,11 +37,11 @@ def main() -> None:
         "--arm", choices=[*ARMS, "both", "none"], default="both", help="`none` only reads the runs again"
     )
     parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--part", type=float, default=1.0, help="of the recipe's rows and items; margins are widened")
+    parser.add_argument("--part", type=float, default=1.0, help="of the recipe's rows; items and margins stay")
     parser.add_argument("--name", default="first_run", help="of the files in bench/results")
     arguments = parser.parse_args()
     folder = arguments.recipe.resolve().parent
-    recipe = fl.parse_recipe(read_part(arguments.recipe, arguments.part), origin=str(arguments.recipe))
+    recipe = fl.parse_recipe(read_part(arguments.recipe, arguments.part, items_too=False), origin=str(arguments.recipe))
     recipes = {arm: recipe_of(arm, recipe) for arm in ARMS}
     for arm, of_arm in recipes.items():
         if arguments.arm in (arm, "both"):

@@ -52,6 +52,8 @@ class Message:
             conversation, whichever message carries them; `sources` gives them to the first.
         enable_thinking: Whether answers from here on are to be thought out, for templates that know the switch; `None`
             leaves it to the recipe and the template.
+        brief: A short answer is asked for: without thoughts, where the template can be told so and nothing else is
+            said.
         raw_text: No turn at all: text for the model to continue as it stands, outside its chat template.
         verbatim: With `raw_text`: a given answer follows the text as both stand, without a space put between them.
     """
@@ -65,6 +67,7 @@ class Message:
     name: str = field(default="", metadata=_IF_SET)
     tools: tuple[str, ...] = field(default=(), metadata=_IF_SET)
     enable_thinking: bool | None = field(default=None, metadata=_IF_SET)
+    brief: bool = field(default=False, metadata=_IF_SET)
     raw_text: bool = field(default=False, metadata=_IF_SET)
     verbatim: bool = field(default=False, metadata=_IF_SET)
 

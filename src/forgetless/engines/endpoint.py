@@ -168,7 +168,9 @@ class EndpointEngine:
         if self._format is None:
             if any(thinking_mode(messages) is not None for messages in prompts):
                 self._require_thinking_switch()
-            fields = [as_fields(messages, self._arguments) for messages in prompts]
+            brief = any(message.brief for messages in prompts for message in messages)
+            switches = brief and self._heeds_thinking_switch
+            fields = [as_fields(messages, self._arguments, switches=switches) for messages in prompts]
             return [cut_at(w.text, stop_texts) for w in self._line.answers(fields, draw, progress)]
         asked = self._format.prompts(prompts)
         answers = self._marked(asked, self._line.answers([prompt.ids for prompt in asked], draw, progress))

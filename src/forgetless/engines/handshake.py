@@ -116,14 +116,18 @@ def find_likelihood_form(server: Server, served: ServedModel, format: ChatFormat
 
 def heeds_thinking_switch(server: Server, served: ServedModel) -> bool:
     """Whether `enable_thinking` changes how many tokens a greeting has for a server that is asked by messages; a
-    server that does not count is trusted.
+    server that does not count is trusted, and one that refuses the name does not heed it.
     """
     (greeting,) = _GREETING
     draw = Draw(max_new_tokens=1)
     lengths = []
     for mode in (True, False):
         fields = as_fields([dataclasses.replace(greeting, enable_thinking=mode)], {})
-        lengths.append(prompt_tokens(server.ask(served.form.request(server.settings.model, fields, draw))))
+        try:
+            reply = server.ask(served.form.request(server.settings.model, fields, draw))
+        except RefusalError:
+            return False
+        lengths.append(prompt_tokens(reply))
     return None in lengths or lengths[0] != lengths[1]
 
 

@@ -117,7 +117,7 @@ class ChatFormat:
         """As `render`, with seams inside the special tokens that the content spells (see `pieces`)."""
         if self._render is None or self.reading is None or self.writes_plain(messages):
             return "\n\n".join(self.pieces.guard(message.content) for message in messages)
-        mode = thinking_mode(messages)
+        mode = thinking_mode(messages, switches=self.switches_thinking)
         if mode is not None and not self.switches_thinking:
             raise ModelError(
                 field="enable_thinking",

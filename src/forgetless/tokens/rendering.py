@@ -146,9 +146,13 @@ def tool_definitions(messages: Sequence[Message], guard: Guard) -> list[Any]:
     return [_guarded(json.loads(tool), guard) for message in messages for tool in message.tools]
 
 
-def thinking_mode(messages: Sequence[Message]) -> bool | None:
-    """What a conversation asks of the template's `enable_thinking`: its last word counts."""
-    return next((m.enable_thinking for m in reversed(messages) if m.enable_thinking is not None), None)
+def thinking_mode(messages: Sequence[Message], *, switches: bool = False) -> bool | None:
+    """What a conversation asks of the template's `enable_thinking`: its last word counts.
+
+    Where the template `switches`, a question that wants a brief answer is one to be answered without thoughts.
+    """
+    asked = next((m.enable_thinking for m in reversed(messages) if m.enable_thinking is not None), None)
+    return False if asked is None and switches and any(m.brief for m in messages) else asked
 
 
 def apart(message: Message, ways: Ways) -> Message:

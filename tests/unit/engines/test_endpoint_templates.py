@@ -77,6 +77,22 @@ def test_tools_and_thoughts_are_asked_as_in_this_process(kind: str, by_messages:
     assert found == here(chat).generate(ASKED, max_new_tokens=6)
 
 
+@pytest.mark.parametrize("by_messages", [False, True])
+def test_a_brief_answer_is_asked_for_without_thoughts_where_there_is_a_switch(by_messages: bool) -> None:
+    chat, plain = thinking(), ChatFormat(AutoTokenizer.from_pretrained(nano.MODEL_PATH))
+    brief = [(Message("user", "Sort 3 1 2.", brief=True),)]
+    without = [prompt.ids for prompt in chat.prompts(ASKED[1:2])]
+    assert [prompt.ids for prompt in chat.prompts(brief)] == without
+    assert [p.ids for p in plain.prompts(brief)] == [p.ids for p in plain.prompts(ASKED[2:3])]
+    said_so = [(Message("user", "Sort 3 1 2.", brief=True, enable_thinking=True),)]
+    assert chat.prompts(said_so) == chat.prompts(ASKED[:1])
+    for known, expected in ((chat, without), (plain, [prompt.ids for prompt in plain.prompts(ASKED[2:3])])):
+        server = ServedModel(MODEL, known, "vllm")
+        with serving(server) as site:
+            assert connected(site, None if by_messages else known).generate(brief, max_new_tokens=2)
+        assert server.read[-1:] == expected
+
+
 def test_raw_text_is_asked_without_the_template_and_never_by_messages() -> None:
     chat = thinking()
     asked = [(Message("user", "The capital of Noru is", raw_text=True),)]

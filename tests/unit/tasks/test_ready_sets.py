@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from forgetless.errors import TaskError
-from forgetless.recipe import READY_SETS, ReadyTask, ready_margin
+from forgetless.recipe import READY_SETS, ReadyName, ReadyTask, ready_margin
 from forgetless.records import Message, Row
 from forgetless.sources import prompt_key
 from forgetless.tasks import SETS, build_task, cost_of, planned_items
-from forgetless.tasks.ready import code_reading, in_context, maths
+from forgetless.tasks.ready import code_reading, in_context, maths, ready_task
 from forgetless.tasks.ready.data_files import choice_items, read_data
 from forgetless.verdicts import assumed_discordance, certifiable_margin
 
@@ -183,3 +183,16 @@ def test_format_freedom_takes_its_template_from_the_domain(scripted: Any) -> Non
         build("format_freedom")
     with pytest.raises(TaskError, match="share no template"):
         build("format_freedom", rows=labelled_rows(5))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_sets_without_room_for_thoughts_ask_for_brief_answers(name: ReadyName) -> None:
+    found = SETS[name]
+    assert {item.messages[-1].brief for item in found.sample(name, n=5, seed=0)} == {found.max_new_tokens > 0}
+    if name == "format_freedom":
+        return
+    task = ready_task(
+        name, ReadyTask(type="ready", set=name, items=6), field="keep", seed=0, domain_rows=(), margin=None
+    )
+    for part in ("dev", "test"):
+        assert {item.messages[-1].brief for item in task.items(part, seed=1)} == {found.max_new_tokens > 0}

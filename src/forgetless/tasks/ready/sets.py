@@ -6,6 +6,7 @@ written for this project. `SETS` says of each what it asks, how it is scored and
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from forgetless.errors import TaskError
 from forgetless.nano.exchange import Generator, as_item, fresh
 from forgetless.recipe import ReadyName, ReadyTask, ready_margin
-from forgetless.records import Item, Row
+from forgetless.records import Item, Message, Row
 from forgetless.tasks.choice import ChoiceScorer, chance_of_choices
 from forgetless.tasks.generation import GenerationScorer
 from forgetless.tasks.pool import make_pool
@@ -85,11 +86,17 @@ class ReadySet:
         """Expected score of an answerer that knows nothing."""
         return self.source.chance if isinstance(self.source, Fresh) else self.source.chance(self.source.items())
 
+    def asked(self, items: Sequence[Item]) -> list[Item]:
+        """The items as they are put to a model: its answers have no room for thoughts, so it is told to write none."""
+        if self.kind == "choice":
+            return list(items)
+        return [dataclasses.replace(item, messages=_briefly(item.messages)) for item in items]
+
     def sample(self, name: str, *, n: int, seed: int) -> list[Item]:
         """At most `n` items to look at."""
         if isinstance(self.source, Fresh):
-            return self.source.draw(name, n=n, seed=seed)
-        items = self.source.items()
+            return self.asked(self.source.draw(name, n=n, seed=seed))
+        items = self.asked(self.source.items())
         return random.Random(f"sample:{name}:{seed}").sample(items, min(n, len(items)))
 
 
@@ -116,15 +123,23 @@ def ready_task(
         return FreshTask(
             name=name,
             generator=f"ready/{settings.set}",
-            draw=partial(found.source.draw, settings.set),
+            draw=partial(_drawn, found, found.source, settings.set),
             scorer=scorer,
             dev_items=DEV_ITEMS,
             test_items=settings.items or _items_for(found.source.least, margin, exact=scorer.binary),
             chance=found.source.chance,
         )
     most = round(settings.items * _DEV_AND_TEST) if settings.items else None
-    pool = make_pool(found.source.items(), field=f"{field}.items", seed=seed, max_items=most)
+    pool = make_pool(found.asked(found.source.items()), field=f"{field}.items", seed=seed, max_items=most)
     return FixedTask(name, pool, scorer, chance=found.source.chance(pool.all))
+
+
+def _drawn(found: ReadySet, source: Fresh, name: str, *, n: int, seed: int) -> list[Item]:
+    return found.asked(source.draw(name, n=n, seed=seed))
+
+
+def _briefly(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return (*messages[:-1], dataclasses.replace(messages[-1], brief=True))
 
 
 def planned_items(name: ReadyName) -> int:
