@@ -7,6 +7,7 @@ find.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ Metric = Literal["exact", "number", "json", "answer_probability"]
 _HEAD: Final = 2000
 _NUMBER: Final = re.compile(r"[-+]?[\d,.]+\s*%?")
 _NEARLY_ALL: Final = 0.95
+_MOST_REJECTED_PERCENT: Final = 10
+"""A file of which more cannot be used was read in a wrong way, or is no training data yet."""
 _NAMELESS: Final = ("train", "training", "data")
 
 
@@ -63,6 +66,12 @@ class DataLook:
     def rows(self) -> Rows:
         """The rows of the file."""
         return self.source.rows
+
+    @property
+    def rejected_percent(self) -> int:
+        """Of its records, how many cannot be used, rounded up."""
+        left_out = len(self.source.rejects)
+        return math.ceil(100 * left_out / (len(self.rows) + self.source.duplicates + left_out))
 
 
 def look_at_data(path: Path, *, question: str | None, answer: str | None, encoding: str, ask: AskForAnswer) -> DataLook:
@@ -99,7 +108,8 @@ def look_at_data(path: Path, *, question: str | None, answer: str | None, encodi
             way_out="write questions and answers (`prompt`, `completion`); raw text goes beside them as `kind: text`",
         )
     template = template_over(records, question=question, answer=answer, ask=ask) if named or shape is None else None
-    settings = SourceSettings(kind="domain", files=[str(file)], share=1.0, template=template, encoding=encoding)
+    settings = SourceSettings(kind="domain", files=[str(file)], share=1.0, template=template, encoding=encoding,
+                              max_rejected_percent=_MOST_REJECTED_PERCENT)  # fmt: skip
     source = load_source(name_from(file), settings, kind="domain", folder=Path(), field="DATA")
     answers = tuple(text for row in source.rows if (text := last_answer(row)) is not None)
     if not answers:

@@ -12,7 +12,8 @@ import jinja2
 import yaml
 
 from forgetless.drafting.decisions import Draft
-from forgetless.recipe import BUNDLES, parse_recipe
+from forgetless.recipe import BUNDLES, FileSettings, parse_recipe
+from forgetless.sources import LoadedSource
 
 CommentLanguage = Literal["en", "zh"]
 COMMENT_LANGUAGES: Final[tuple[str, ...]] = get_args(CommentLanguage)
@@ -47,6 +48,8 @@ def write_recipe(draft: Draft, *, folder: Path, file_name: str, language: Commen
         data_path=_path(str(draft.data.path), folder),
         describe=draft.data.source.describe(),
         form=textwrap.shorten(draft.data.form.description, 100, placeholder=" ...") if draft.data.form else "",
+        usual_rejects=FileSettings.model_fields["max_rejected_percent"].default,
+        first_reject=_first_reject(draft.data.source),
         domain_share=1 - draft.replay_share,
         parameters=parameters,
         rate=f"{draft.learning_rate:.1e}".replace("e-0", "e-"),
@@ -54,6 +57,10 @@ def write_recipe(draft: Draft, *, folder: Path, file_name: str, language: Commen
     )
     parse_recipe(yaml.safe_load(text), origin=file_name)
     return text
+
+
+def _first_reject(source: LoadedSource) -> str:
+    return f"{Path(source.rejects[0].origin).name}: {source.rejects[0].reason}" if source.rejects else ""
 
 
 def _path(path: str, folder: Path) -> str:

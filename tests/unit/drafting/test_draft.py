@@ -20,6 +20,7 @@ from forgetless.drafting.writing import _phrases
 from forgetless.errors import DataError, ForgetlessError, ModelError
 from forgetless.models import ModelLook, look_at_model
 from forgetless.recipe import Recipe, parse_recipe
+from forgetless.sources import load_source
 
 SMALL = ModelLook(parameters=135_000_000, window=2048, format=None)
 Look = Callable[..., DataLook]
@@ -180,6 +181,22 @@ def test_a_table_as_spreadsheets_export_it_is_read_without_a_question(tmp_path: 
     assert template is not None
     assert (template.prompt, template.completion) == ("{客户留言}", "{问题类型}")
     assert "\n    encoding:" not in text
+
+
+@pytest.mark.parametrize(("empty", "allowed"), [(0, None), (1, None), (9, 5.0), (20, 10.0)])
+def test_records_that_cannot_be_used_are_allowed_for_and_told(look: Look, empty: int, allowed: float | None) -> None:
+    data = look("tickets.csv", table() + "a message without an answer,\n" * empty)
+    recipe, text = recipe_of(data)
+    assert (len(data.rows), len(data.source.rejects)) == (200, empty)
+    assert recipe.sources["tickets"].max_rejected_percent == (1.0 if allowed is None else allowed)
+    assert ("tickets.csv:202" in text) == (allowed is not None)
+    run = load_source("tickets", recipe.sources["tickets"], kind="domain", folder=data.path.parent, field="sources")
+    assert len(run.rows) == 200
+
+
+def test_a_file_of_which_much_cannot_be_used_is_refused(look: Look) -> None:
+    with pytest.raises(DataError, match="cannot be used"):
+        look("a.jsonl", answered(["yes", "no", "", "yes", "no"] * 40))
 
 
 @pytest.mark.parametrize(
