@@ -50,13 +50,12 @@ from forgetless import nano
 from forgetless.engines import TransformersEngine
 from forgetless.guard import measure_noises
 from forgetless.guard.capability import Capability
-from forgetless.guard.certify import block_items
 from forgetless.models import LoadedModel, load_model
 from forgetless.recipe import AnswerProbabilityTask, ChoiceTask, ModelSettings, ProceduralTask, parse_recipe
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import ScoreStore
 from forgetless.stages import load_sources
-from forgetless.tasks import Task, build_task
+from forgetless.tasks import Task, block_items, build_task
 from forgetless.training import blend, checkpoint_model, fit
 from forgetless.verdicts import FixedListAlarm, FreshItemsAlarm, SequentialJudge, compare_paired, judge, judge_all, pair
 

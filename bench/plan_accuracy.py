@@ -40,7 +40,7 @@ finally:
 KINDS = {
     "replay": ("replay",),
     "training": ("training",),
-    "looks": ("looks", "base_dev"),
+    "noise and looks": ("noise", "looks", "base_dev"),
     "certificate": ("certificate", "base_test"),
 }
 
@@ -154,7 +154,7 @@ def compare(plan: fl.Plan, run: Path, peak: int, disk: int) -> dict[str, Compare
     measured = {
         "replay": first["replay"]["seconds"] if "replay" in first else 0.0,
         "training": times["chosen"] - times["mixture"] - sum(looks),
-        "looks": sum(looks),
+        "noise and looks": times["noise"] - times["plan"] + sum(looks),
         "certificate": times["shipped"] - times["chosen"],
     }
     costs = {cost.work: cost.seconds for cost in plan.bill}
