@@ -132,7 +132,7 @@ def agreement_of_choices(one: list[Any], other: list[Any]) -> dict[str, Any]:
     gaps = [abs(x[0] - y[0]) for a, b in pairs for x, y in zip(a["filtered_resps"], b["filtered_resps"], strict=True)]
     return {
         "items": len(pairs),
-        **{f"{metric}_agree": sum(a[metric] == b[metric] for a, b in pairs) for metric in ("acc", "acc_norm")},
+        **{f"{metric}_agree": int(sum(a[metric] == b[metric] for a, b in pairs)) for metric in ("acc", "acc_norm")},
         **{f"{metric}_engine": mean(one, metric) for metric in ("acc", "acc_norm")},
         **{f"{metric}_harness": mean(other, metric) for metric in ("acc", "acc_norm")},
         "largest_gap_nats": max(gaps),
@@ -147,7 +147,7 @@ def agreement_of_answers(one: list[Any], other: list[Any]) -> dict[str, Any]:
     return {
         "items": len(pairs),
         "texts_agree": sum(a == b for a, b in texts),
-        "exact_match_agree": sum(a["exact_match"] == b["exact_match"] for a, b in pairs),
+        "exact_match_agree": int(sum(a["exact_match"] == b["exact_match"] for a, b in pairs)),
         "exact_match_engine": mean(one, "exact_match"),
         "exact_match_harness": mean(other, "exact_match"),
         "differing_texts": [pair for pair in texts if pair[0] != pair[1]][:5],

@@ -11,6 +11,7 @@ from forgetless.errors import EndpointError
 from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, measure_noises
 from forgetless.models import load_finished
 from forgetless.progress import Progresses, unwatched
+from forgetless.ranks import led
 from forgetless.recipe import (
     ComparisonRecipe,
     EndpointSettings,
@@ -30,6 +31,7 @@ ENDPOINT = "endpoint:"
 Side = ModelSettings | EndpointSettings | str | Path
 
 
+@led
 def compare(
     base: Side,
     tuned: Side,

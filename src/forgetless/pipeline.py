@@ -16,6 +16,7 @@ from forgetless.guard import Certifier, Frozen, Guard
 from forgetless.mixture import realised_shares
 from forgetless.planning import follow_plan, looks_in
 from forgetless.progress import Progresses, unwatched
+from forgetless.ranks import led
 from forgetless.recipe import Recipe, dump_recipe
 from forgetless.records import Certificate, MixtureShare
 from forgetless.replaying import covered_by_replay, replay_parts, replay_rows
@@ -70,6 +71,7 @@ class Held:
     noises: Mapping[str, float]
 
 
+@led
 def train(
     recipe: Recipe,
     *,

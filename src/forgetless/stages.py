@@ -17,7 +17,7 @@ from forgetless.records import Certificate, MixtureShare, StreamKind
 from forgetless.rundir import RunFolder, ScoreStore, atomic_write, cache_folder, content_hash, disk_errors, manifest
 from forgetless.sources import LoadedSource, Quotes, Reject, Rows, load_source, reject_line, remove_items
 from forgetless.tokens import TokenReject
-from forgetless.training import Blend, fit, latest_resumable
+from forgetless.training import Blend, fit_in_ranks, latest_resumable
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -250,7 +250,7 @@ def train_under_guard(
                                   batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
         return guard.look(live, step=step, tokens=tokens)
 
-    result = fit(
+    result = fit_in_ranks(
         base,
         blended,
         settings=recipe.training,

@@ -12,9 +12,7 @@ STARTED = sorted(path.stem for path in BENCH.glob("*.py") if "__main__" in path.
 
 
 @pytest.mark.parametrize("name", STARTED)
-def test_bench_explains_itself(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bench_explains_itself(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setattr("sys.argv", [name, "--help"])
     with pytest.raises(SystemExit) as ended:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -75,7 +77,11 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        app(prog_name="forgetless")
+        if os.environ.get("RANK", "0") == "0":
+            app(prog_name="forgetless")
+        else:  # of several processes one speaks
+            with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+                app(prog_name="forgetless")
     except (UserError, NonFiniteLossError) as error:
         _complain(error)
         sys.exit(error.exit_code)

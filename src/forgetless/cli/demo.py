@@ -39,9 +39,11 @@ def demo(
     from forgetless.cli.demo_page import TITLE, arm_texts, arms_table, summary
     from forgetless.nano.demo import UNCOVERED, WRITTEN, write_demo
     from forgetless.pipeline import train
+    from forgetless.ranks import refuse_ranks
     from forgetless.reporting import build_view, render_comparison
     from forgetless.rundir import atomic_write
 
+    refuse_ranks("the demo")
     _clear(output, WRITTEN)
     uncovered = UNCOVERED if prompts == "given" else ()
     atomic_write(output / MARKER, "")

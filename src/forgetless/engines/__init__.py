@@ -13,6 +13,7 @@ from .fitting import FittingEngine
 from .in_process import TransformersEngine
 from .measuring import measuring, random_states_kept
 from .recorded import RecordedEndpoint
+from .sharing import key_of
 from .witness import Question, WitnessEngine
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "WitnessEngine",
     "check_agreement",
     "connect_endpoint",
+    "key_of",
     "measuring",
     "random_states_kept",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -10,19 +11,20 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from forgetless.errors import ModelError
-from forgetless.models import attention_of, plain_model, stop_ids_of
+from forgetless.models import LoadedModel, attention_of, plain_model, stop_ids_of
 from forgetless.progress import Progress
 from forgetless.records import Message
 from forgetless.rundir import content_hash
 from forgetless.sampling import GREEDY, Sampling
 from forgetless.tokens import ChatFormat, Prompt
 
-from .batches import LOGITS_PER_BATCH, length_sorted_batches
-from .decoding import Continuation, TokenChooser, continue_batch
+from .decoding import Continuation
 from .engine import AnswerLikelihood
-from .likelihood import Continued, likelihoods
-from .measuring import measuring
-from .stops import StopTexts, cut_at
+from .likelihood import Continued
+from .sharing import Work, continued, scored, shared
+from .stops import cut_at
+
+T = TypeVar("T")
 
 _REVISION = 2
 """Raised whenever the way answers are made changes, so that no stored score of the old way is taken for a new one."""
@@ -120,11 +122,10 @@ class TransformersEngine:
             ModelError: A prompt fills the model's window, or the chat template refuses it.
         """
         asked = self.encode_prompts(prompts)
-        choose = TokenChooser(sampling, self._model.device)
         # A text that stands in the thoughts ends nothing, and thoughts are told from the answer at its end only.
-        early = StopTexts(stop_texts, self._format.decode) if stop_texts and not self._format.marks_thoughts else None
+        early = () if self._format.marks_thoughts else tuple(stop_texts)
         ids = [prompt.ids for prompt in asked]
-        found = self._continue(ids, max_new_tokens, self._stops, choose, progress, early)
+        found = self._continue(ids, max_new_tokens, self._stops, sampling, progress, early)
         answers = self._format.decode_answers(asked, [continuation.ids for continuation in found])
         return [cut_at(answer, stop_texts) for answer in answers] if stop_texts else answers
 
@@ -142,8 +143,7 @@ class TransformersEngine:
             ModelError: A text fills the model's window, or is empty and the tokenizer has no token to begin with.
         """
         ids = self.encode_texts(texts)
-        choose = TokenChooser(sampling, self._model.device)
-        found = self._continue(ids, max_new_tokens, self._stops, choose, progress)
+        found = self._continue(ids, max_new_tokens, self._stops, sampling, progress)
         return self._format.decode_continuations(ids, [continuation.ids for continuation in found])
 
     def write_prompts(
@@ -167,8 +167,7 @@ class TransformersEngine:
         """
         begun, closing = self._format.begun_turns(beginnings), self._format.user_closing()[0]
         self._check_window([len(ids) + 1 for ids in begun])
-        choose = TokenChooser(sampling, self._model.device)
-        drawn = self._continue(begun, max_new_tokens, self._stops | {closing}, choose, progress)
+        drawn = self._continue(begun, max_new_tokens, self._stops | {closing}, sampling, progress)
         rest = self._format.decode_continuations(begun, [continuation.ids for continuation in drawn])
         return [
             (start + text).strip() if continuation.stop == closing else ""
@@ -190,20 +189,11 @@ class TransformersEngine:
         encoded = self.encode_answers(pairs)
         results = [AnswerLikelihood(0.0, 0, len(answer.encode("utf-8")), True) for _, answer in pairs]
         asked = [i for i, pair in enumerate(encoded) if pair.answer]
-        done = len(pairs) - len(asked)
-        with measuring(self._outer):
-            for found in likelihoods(
-                self._model,
-                [encoded[i] for i in asked],
-                pad_id=self._format.pad_id,
-                batch_tokens=self._batch_tokens,
-            ):
-                for place, (log_likelihood, greedy) in found.items():
-                    i = asked[place]
-                    results[i] = AnswerLikelihood(log_likelihood, len(encoded[i].answer), results[i].bytes, greedy)
-                done += len(found)
-                if progress is not None:
-                    progress(done, len(pairs))
+        certain = len(pairs) - len(asked)
+        told = (lambda done, of: progress(certain + done, certain + of)) if progress is not None else None
+        found = self._shared(scored, [encoded[i] for i in asked], progress=told)
+        for i, (log_likelihood, greedy) in zip(asked, found, strict=True):
+            results[i] = AnswerLikelihood(log_likelihood, len(encoded[i].answer), results[i].bytes, greedy)
         return results
 
     def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[Prompt]:
@@ -241,33 +231,17 @@ class TransformersEngine:
         prompts: Sequence[Sequence[int]],
         max_new_tokens: int,
         stops: Collection[int],
-        choose: TokenChooser,
+        sampling: Sampling,
         progress: Progress | None,
-        finished: StopTexts | None = None,
+        stop_texts: Sequence[str] = (),
     ) -> list[Continuation]:
         window = self._window or max(map(len, prompts), default=0) + max_new_tokens
         room = [min(max_new_tokens, window - len(prompt)) for prompt in prompts]
-        lengths = [len(prompt) + new for prompt, new in zip(prompts, room, strict=True)]
-        most_rows = max(1, LOGITS_PER_BATCH // self._vocabulary)
-        results: list[Continuation] = [Continuation([], None)] * len(prompts)
-        done = 0
-        with measuring(self._outer):
-            for batch in length_sorted_batches(lengths, batch_tokens=self._batch_tokens, most_rows=most_rows):
-                found = continue_batch(
-                    self._model,
-                    [prompts[i] for i in batch],
-                    room=[room[i] for i in batch],
-                    stops=stops,
-                    pad_id=self._format.pad_id,
-                    choose=choose,
-                    finished=finished,
-                )
-                for i, continuation in zip(batch, found, strict=True):
-                    results[i] = continuation
-                done += len(batch)
-                if progress is not None:
-                    progress(done, len(prompts))
-        return results
+        return self._shared(continued, prompts, room, stops, sampling, stop_texts, progress=progress)
+
+    def _shared(self, work: Work[T], asked: Sequence[Any], *arguments: Any, progress: Progress | None) -> list[T]:
+        loaded = LoadedModel(self._outer, self._format, self._model_hash, name="")
+        return shared(loaded, work, self._batch_tokens, asked, *arguments, progress=progress)
 
     def _check_window(self, lengths: Sequence[int]) -> None:
         if self._window is not None and lengths and max(lengths) > self._window:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from forgetless.ranks import ALL, Part
+
 from .batches import LOGITS_PER_BATCH, lightly_padded, pass_tokens, right_padded
 from .prefixes import PrefixGroup, prefix_groups
 from .reuse import reuse_of
@@ -83,7 +85,7 @@ class _Fed(NamedTuple):
 
 
 def likelihoods(
-    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, batch_tokens: int
+    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, batch_tokens: int, part: Part = ALL
 ) -> Iterator[dict[int, Likelihood]]:
     """Yields the likelihoods of answers after their contexts, batch by batch, by their indices.
 
@@ -92,16 +94,18 @@ def likelihoods(
         pairs: Contexts and answers; equal contexts are read once.
         pad_id: Fills rows up.
         batch_tokens: The most tokens of a batch, padding and shared beginnings included, but for single rows.
+        part: Of which batches.
     """
     vocabulary = model.config.get_text_config().vocab_size
     limits = Limits(batch_tokens, max(1, LOGITS_PER_BATCH // vocabulary), pass_tokens(model.device))
     reuse = reuse_of(model)
     if not reuse.contexts:
-        yield from _whole_rows(model, pairs, pad_id=pad_id, limits=limits)
+        yield from _whole_rows(model, pairs, pad_id=pad_id, limits=limits, part=part)
         return
     beginning = RunningBatch(model, 1, pad_id=pad_id)
     known: Sequence[int] = ()
-    for batch in context_batches(pairs, limits=limits, prefix_columns=reuse.prefix_columns):
+    batches = context_batches(pairs, limits=limits, prefix_columns=reuse.prefix_columns)
+    for batch in part.of_batches(batches):
         shared = batch.asked[0].context[: batch.prefix]
         if shared and shared != known:
             beginning, known = RunningBatch(model, 1, pad_id=pad_id), shared
@@ -186,7 +190,7 @@ def _first_tokens(logits: Tensor, answers: Sequence[_Fed]) -> dict[int, Likeliho
 
 
 def _whole_rows(
-    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, limits: Limits
+    model: PreTrainedModel, pairs: Sequence[Continued], *, pad_id: int, limits: Limits, part: Part
 ) -> Iterator[dict[int, Likelihood]]:
     """For models that cannot read on from a context: each answer with its context in one piece."""
 
@@ -202,7 +206,8 @@ def _whole_rows(
     def length(i: int) -> int:
         return len(pairs[i].context) + len(pairs[i].answer)
 
-    for rows in lightly_padded(range(len(pairs)), length, fits=fit, pass_tokens=limits.pass_tokens):
+    batches = lightly_padded(range(len(pairs)), length, fits=fit, pass_tokens=limits.pass_tokens)
+    for rows in part.of_batches(batches):
         found = _scored(*_read_whole(model, [pairs[i] for i in rows], kept(rows), pad_id=pad_id))
         yield dict(zip(rows, found, strict=True))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from forgetless.errors import RunFolderError
@@ -53,7 +54,7 @@ class MixtureStream:
         self._orders = [
             DocumentOrder(
                 len(spec.documents),
-                lambda row, documents=spec.documents: len(documents.lengths(row)),  # type: ignore[misc]
+                partial(_documents_of, spec),
                 seed=seed,
                 name=spec.name,
                 waiting_limit=_WAITING_LIMIT,
@@ -208,6 +209,10 @@ class MixtureStream:
         if not all(value >= 0.0 for value in values) or abs(sum(values) - 1.0) > _SHARE_TOLERANCE:
             raise ValueError(f"shares are not negative and add up to 1: {dict(shares)}")
         return [value / sum(values) for value in values]
+
+
+def _documents_of(spec: StreamSpec, row: int) -> int:
+    return len(spec.documents.lengths(row))
 
 
 def _fingerprint(specs: Sequence[StreamSpec], seed: int, bin_tokens: int, bins_per_batch: int) -> str:

@@ -26,6 +26,7 @@ from forgetless.planning.room import (
 )
 from forgetless.planning.sources import plan_sources
 from forgetless.progress import Progresses, unwatched
+from forgetless.ranks import led
 from forgetless.recipe import Recipe, ReplaySettings
 from forgetless.replaying import replay_call
 from forgetless.sources import LoadedSource
@@ -36,6 +37,7 @@ from forgetless.training import Blend
 from forgetless.verdicts import ASSUMED_DISCORDANCE, ASSUMED_SPREAD
 
 
+@led
 def plan(recipe: Recipe, *, folder: Path | None = None, progress: Progresses = unwatched) -> Plan:
     """What a run of this recipe would do and cost. Nothing is trained and no run folder is made.
 

@@ -26,13 +26,14 @@ from forgetless.planning.answering import AnsweringLaw, BatchShape, fit_law
 from forgetless.planning.asking import ListeningEngine, TaskSample, probe, sample_task
 from forgetless.planning.replay import ReplaySample, sample_replay
 from forgetless.progress import Progresses
+from forgetless.ranks import crew
 from forgetless.recipe import Recipe
 from forgetless.records import Row, from_json, to_json
 from forgetless.replaying import replay_parts, without_quotes
 from forgetless.rundir import atomic_write, cache_folder, content_hash
 from forgetless.stages import Ground
 from forgetless.synthesis import ReplayState
-from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps
+from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps_in_ranks
 
 _REVISION = 1
 """Raised whenever other things are measured, or in another way."""
@@ -132,7 +133,7 @@ def _measure(
     hash_seconds = time.perf_counter() - started
     disk = _disk_speed(output, checkpoint_bytes(base.model, recipe.training))
     blended = _blend(recipe, ground, replay, written)
-    trial = try_steps(base, blended, settings=recipe.training, seed=recipe.seed)
+    trial = try_steps_in_ranks(base, blended, settings=recipe.training, seed=recipe.seed)
     if tell is not None:
         tell(len(tasks) + 1, len(tasks) + 1)
     measured = Measured(
@@ -199,7 +200,7 @@ def speed_key(recipe: Recipe, ground: Ground) -> str:
     for name in ("kl_weight", "domain_kl_weight"):
         asked["training"][name] = asked["training"][name] > 0.0
     rows = {name: rows.fingerprint for name, rows in ground.rows.items()}
-    machine = (platform.node(), platform.processor(), os.cpu_count(), torch.get_num_threads())
+    machine = (platform.node(), platform.processor(), os.cpu_count(), torch.get_num_threads(), crew().size)
     device = _device_name(ground.base.model.device)
     return content_hash("speed", _REVISION, ground.base.hash, ground.engine.settings_hash, asked, rows, machine, device)
 

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,6 +62,9 @@ class StoredRows:
         self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
         self._open: tuple[int, pyarrow.RecordBatch] | None = None
         self.index = _index(batches)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(StoredRows, source=self._source), (self.folder,)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0

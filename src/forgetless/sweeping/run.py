@@ -16,6 +16,7 @@ from typing import Any
 from forgetless.errors import NonFiniteLossError
 from forgetless.pipeline import Held, TrainResult, certify, hold, run_folder
 from forgetless.progress import Progresses, unwatched
+from forgetless.ranks import refuse_ranks
 from forgetless.recipe import SweepRecipe, SweepTrial, dump_sweep
 from forgetless.records import from_json, to_json
 from forgetless.rundir import RunFolder, disk_errors, open_run
@@ -66,6 +67,7 @@ def sweep(
         UserError: Something in the recipe, the data, the model or the folder needs mending.
         NonFiniteLossError: Training broke down in all trials.
     """
+    refuse_ranks("a sweep")
     folder = folder or recipe.recipe.folder
     with open_run(run_folder(recipe.recipe, folder), resume=resume) as run:
         run.on_event = on_event

@@ -11,6 +11,7 @@ from forgetless.training.disk import (
     saved_bytes,
 )
 from forgetless.training.fit import FitResult, fit
+from forgetless.training.in_ranks import fit_in_ranks, try_steps_in_ranks
 from forgetless.training.trial import Trial, fresh_stream, try_steps
 from forgetless.training.tuned import checkpoint_model
 
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint_folder",
     "checkpoint_model",
     "fit",
+    "fit_in_ranks",
     "fresh_stream",
     "latest_resumable",
     "least_memory_bytes",
@@ -32,4 +34,5 @@ __all__ = [
     "reference_bytes",
     "saved_bytes",
     "try_steps",
+    "try_steps_in_ranks",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -174,8 +175,17 @@ def _train_in_float32(model: PeftModel, dtype: torch.dtype) -> None:
     for wrapper in model.modules():
         if isinstance(wrapper, ModulesToSaveWrapper) and dtype != torch.float32:
             wrapper.modules_to_save[wrapper.active_adapters[0]].float()
-            wrapper.register_forward_pre_hook(lambda module, given: tuple(_cast(x, torch.float32) for x in given))
-            wrapper.register_forward_hook(lambda module, given, found: _cast(found, dtype))
+            # Of this module, and no lambdas: a model with hooks is sent to other processes.
+            wrapper.register_forward_pre_hook(_given_in_float32)
+            wrapper.register_forward_hook(partial(_found_in, dtype))
+
+
+def _given_in_float32(module: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(_cast(value, torch.float32) for value in given)
+
+
+def _found_in(dtype: torch.dtype, module: torch.nn.Module, given: tuple[Any, ...], found: Any) -> Any:
+    return _cast(found, dtype)
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:

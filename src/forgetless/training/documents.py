@@ -12,6 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,10 @@ class EncodedRows:
         self._settings = settings
         self._held: OrderedDict[int, Sequence[Encoded]] = OrderedDict()
         self._held_tokens = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which holds its own documents and tells nobody."""
+        return {**vars(self), "on_left_out": None, "_held": OrderedDict(), "_held_tokens": 0}
 
     def __len__(self) -> int:
         return len(self._rows)

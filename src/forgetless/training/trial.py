@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from forgetless.errors import ResourceError
@@ -146,8 +147,10 @@ class _Clock(Watch):
             torch.cuda.synchronize(self._device)
         self._ends.append(time.perf_counter())
         self.resident_bytes = held_bytes(self._device)
-        enough = len(self.timed) >= _FEWEST_STEPS and sum(self.timed) >= _ENOUGH_SECONDS
-        control.should_training_stop = control.should_training_stop or enough
+        enough = [len(self.timed) >= _FEWEST_STEPS and sum(self.timed) >= _ENOUGH_SECONDS]
+        if args.world_size > 1:
+            broadcast_object_list(enough)
+        control.should_training_stop = control.should_training_stop or enough[0]
         return control
 
 

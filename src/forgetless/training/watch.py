@@ -27,7 +27,8 @@ class Watch(TrainerCallback):
     Args:
         savepoint: Knows the tokens drawn so far, and is told when a run stops early.
         every_steps: Steps between two evaluations; the last step is always one.
-        on_evaluate: Called with the live model, the step and the tokens; a returned reason ends the run.
+        on_evaluate: Called with the live model, the step and the tokens; a reason that it returns in the first process
+            ends the run.
         on_log: Called with every line of the log.
         on_step: Called after every step with the steps done and the steps of the whole run.
         until: Evaluate at this step and pause there; the saved state is that of a run that goes on.
@@ -93,11 +94,9 @@ class Watch(TrainerCallback):
             self._on_log({"step": state.global_step, **{k: v for k, v in logs.items() if k != "epoch"}})
 
     def _evaluate(self, model: PreTrainedModel, state: TrainerState, args: TrainingArguments) -> str | None:
-        """The first process measures; whether to stop, and what the mixture has become, is told to all."""
-        heard: list[Any] = [None, None]
-        if state.is_world_process_zero:
-            reason = self._on_evaluate(model, state.global_step, self._savepoint.tokens)
-            heard = [reason, self._savepoint.stream.state_dict()]
+        """Whether to stop, and what the mixture has become, is said by the first process."""
+        reason = self._on_evaluate(model, state.global_step, self._savepoint.tokens)
+        heard: list[Any] = [reason, self._savepoint.stream.state_dict()]
         if args.world_size > 1:
             broadcast_object_list(heard)
             self._savepoint.stream.load_state_dict(heard[1])
