@@ -70,7 +70,7 @@ def send(thing: Any) -> None:
     ]
     dist.broadcast_object_list([file.getvalue(), shapes])
     for tensor in packer.tensors:
-        dist.broadcast(tensor.detach().contiguous(), src=0)
+        _broadcast(tensor.detach().contiguous())
 
 
 def receive() -> Any:
@@ -81,6 +81,12 @@ def receive() -> Any:
     tensors = []
     for shape in shapes:
         tensor = torch.empty(shape.size, dtype=shape.dtype, device=shape.device)
-        dist.broadcast(tensor, src=0)
+        _broadcast(tensor)
         tensors.append(torch.nn.Parameter(tensor, shape.trained) if shape.parameter else tensor)
     return _Unpacker(io.BytesIO(pickled), tensors).load()
+
+
+def _broadcast(tensor: Tensor) -> None:
+    """As bytes, for there are number formats that gloo does not know."""
+    if tensor.numel():
+        dist.broadcast(tensor.reshape(-1).view(torch.uint8), src=0)
