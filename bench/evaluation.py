@@ -36,7 +36,7 @@ import yaml
 from lm_eval import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
-from results import write_result
+from results import FOLDER, write_result
 
 from forgetless.engines import TransformersEngine
 from forgetless.models import LoadedModel, load_model
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="evaluation", help="of the file in bench/results")
     asked = parser.parse_args()
-    figures: dict[str, Any] = {"model": Path(asked.model).name, "rounds": asked.rounds, "speed": {}}
+    figures = kept(asked.name, Path(asked.model).name)
     with tempfile.TemporaryDirectory() as place:
         datasets.config.HF_DATASETS_CACHE = Path(place) / "datasets"
         loaded = None if asked.parts == ["simulated"] else load(asked.model)
@@ -85,7 +85,15 @@ def main() -> None:
                 size = fastest_batch_size(loaded, part, folder, asked.batch_sizes, asked.trial_items)
                 figures["speed"][part] = side_by_side(loaded, part, folder, asked.rounds, size)
             print(part, json.dumps(figures["speed"].get(part) or figures[part]), flush=True)
-    print(f"written to {write_result(asked.name, figures, seed=asked.seed)}")
+            write_result(asked.name, figures, seed=asked.seed)
+    print(f"written to {FOLDER / asked.name}.json")
+
+
+def kept(name: str, model: str) -> dict[str, Any]:
+    """What other parts have found with the same model."""
+    path = FOLDER / f"{name}.json"
+    before: dict[str, Any] = json.loads(path.read_text("utf-8"))["figures"] if path.exists() else {}
+    return before if before.get("model") == model else {"model": model, "speed": {}}
 
 
 def load(model: str) -> LoadedModel:

@@ -16,8 +16,8 @@ Whether a way of asking was as harmless as it sounds is told by the answers to a
 the change that they show.
 
     nano       fresh items of the ten abilities
-    smollm2    SmolLM2-135M-Instruct; items of public sets in disjoint pieces: CommonsenseQA as multiple choice, and the
-               probability of the right answers of MMLU and of GSM8K
+    smollm2    SmolLM2-135M-Instruct; items of public sets in disjoint pieces: the probability of the right answers of
+               CommonsenseQA, MMLU and GSM8K
 
 Each way of asking is a cell of bench/results/nulls.json. One that stands there with as many items is not measured
 again: a bench that was stopped goes on where it was, after asking the base anew.
@@ -51,7 +51,7 @@ from forgetless.engines import TransformersEngine
 from forgetless.guard import measure_noises
 from forgetless.guard.capability import Capability
 from forgetless.models import LoadedModel, load_model
-from forgetless.recipe import AnswerProbabilityTask, ChoiceTask, ModelSettings, ProceduralTask, parse_recipe
+from forgetless.recipe import AnswerProbabilityTask, ModelSettings, ProceduralTask, parse_recipe
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import ScoreStore
 from forgetless.stages import load_sources
@@ -360,15 +360,16 @@ def nano_part(asked: argparse.Namespace) -> Part:
 def smollm2_part(asked: argparse.Namespace) -> Part:
     """Pieces of public sets; two thirds of each are its test part."""
     settings: dict[str, Any] = {
-        "common_sense": ChoiceTask(
-            type="choice", files=["commonsenseqa/*.jsonl"], prompt="{question}", choices="choices", answer="answer"
+        "common_sense": AnswerProbabilityTask(
+            type="answer_probability", files=["commonsenseqa/*.jsonl"], prompt="{question}", choices="choices",
+            answer="answer",
         ),
         "knowledge": AnswerProbabilityTask(
             type="answer_probability", files=["mmlu/val/*.csv"], format="csv", columns=["question", *LETTERS, "answer"],
-            prompt="{question}", choices=[f"{{{letter}}}" for letter in LETTERS], answer="answer", max_items=450,
+            prompt="{question}", choices=[f"{{{letter}}}" for letter in LETTERS], answer="answer", max_items=900,
         ),
         "maths": AnswerProbabilityTask(
-            type="answer_probability", files=["gsm8k/test.jsonl"], prompt="{question}", answer="{answer}", max_items=300
+            type="answer_probability", files=["gsm8k/test.jsonl"], prompt="{question}", answer="{answer}", max_items=450
         ),
     }  # fmt: skip
     prompts = json.loads((DATA / "dolly" / "train.json").read_text(encoding="utf-8"))[:200]

@@ -122,11 +122,12 @@ def _noise(prices: Prices, cadence: Cadence) -> Cost:
 
 
 def _training(prices: Prices, cadence: Cadence, steps: int) -> Cost:
-    """What the base reads before the first step, the steps, and a checkpoint after every look."""
+    """What comes before the first step, the steps, and a checkpoint after every look."""
     trial = prices.measured.trial
     speed, settings = prices.measured.disk_bytes_per_second, prices.recipe.training
     saving = checkpoint_bytes(prices.ground.base.model, settings) / speed if speed else 0.0
-    return Cost("training", trial.reading_seconds + steps * trial.step_seconds + cadence.looks * saving)
+    before = trial.reading_seconds + trial.starting_seconds
+    return Cost("training", before + steps * trial.step_seconds + cadence.looks * saving)
 
 
 def _looks(prices: Prices, cadence: Cadence) -> Cost:

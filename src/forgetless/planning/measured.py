@@ -35,7 +35,7 @@ from forgetless.stages import Ground
 from forgetless.synthesis import ReplayState
 from forgetless.training import Blend, Trial, blend, checkpoint_bytes, try_steps_in_ranks
 
-_REVISION = 1
+_REVISION = 2
 """Raised whenever other things are measured, or in another way."""
 
 _ASKING_SECONDS = 4.0

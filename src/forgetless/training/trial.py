@@ -49,6 +49,7 @@ class Trial:
         peak_bytes: The most memory that the process held (on a GPU: on the device).
         resident_bytes: What it held between two steps: weights and the optimiser's state, no activations.
         reading_seconds: What the base takes, before the first step, to read the rows that it is asked about once.
+        starting_seconds: What making the student takes, with the search for a null space where it starts in one.
     """
 
     step_seconds: float
@@ -56,6 +57,7 @@ class Trial:
     peak_bytes: int
     resident_bytes: int
     reading_seconds: float = 0.0
+    starting_seconds: float = 0.0
 
 
 def fresh_stream(stream: MixtureStream) -> MixtureStream:
@@ -90,7 +92,9 @@ def try_steps(base: LoadedModel, blended: Blend, *, settings: TrainingSettings, 
             drawn = _drawn(blended.stream, steps * settings.accumulate_batches)
             collate = prepare(base, short, settings, cache=Path(folder) / "reference", only=drawn)
             reading = time.perf_counter() - started
+            started = time.perf_counter()
             trainer = make_trainer(base, short, settings, collate, savepoint, clock, every_steps=steps, seed=seed)
+            starting = time.perf_counter() - started
             with out_of_the_way(base, settings, Path(folder)) or contextlib.nullcontext():
                 trainer.train()
             del trainer
@@ -104,7 +108,7 @@ def try_steps(base: LoadedModel, blended: Blend, *, settings: TrainingSettings, 
             torch.cuda.empty_cache()
     asked = ["replay"] * (collate.top_k is not None) + ["domain"] * bool(collate.weights)
     whole = reading * _more_to_read(blended, drawn, asked) if asked else 0.0
-    return Trial(clock.step_seconds, len(clock.timed), peak.bytes, clock.resident_bytes, whole)
+    return Trial(clock.step_seconds, len(clock.timed), peak.bytes, clock.resident_bytes, whole, starting)
 
 
 def _drawn(stream: MixtureStream, batches: int) -> set[tuple[int, int]]:

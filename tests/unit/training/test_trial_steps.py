@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,13 @@ def test_slow_steps_are_timed_three_times(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(trial, "_ENOUGH_SECONDS", 0.0)
     assert try_steps(loaded(), blended(), settings=SETTINGS, seed=5).steps == 3
+
+
+def test_the_search_for_a_null_space_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["forgetless.training.fit"], "start_in_null_space", lambda *_, **__: time.sleep(0.3))
+    adapter = with_lora(SETTINGS).lora.model_copy(update={"init": "null_space"})
+    settings = SETTINGS.model_copy(update={"method": "lora", "lora": adapter})
+    assert try_steps(loaded(), blended(), settings=settings, seed=5).starting_seconds >= 0.3
 
 
 @pytest.mark.parametrize("message", ["CUDA out of memory. Tried to allocate 2 GiB", "can't allocate memory: 9 bytes"])
