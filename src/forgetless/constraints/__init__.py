@@ -6,6 +6,6 @@ functions on numbers, for the whole of a run's state is one multiplier for each 
 """
 
 from forgetless.constraints.ascent import LEAST, MOST, Slack, moved
-from forgetless.constraints.shares import SHARE_FLOOR, shares_of
+from forgetless.constraints.shares import SHARE_FLOOR, shares_of, token_weights
 
-__all__ = ["LEAST", "MOST", "SHARE_FLOOR", "Slack", "moved", "shares_of"]
+__all__ = ["LEAST", "MOST", "SHARE_FLOOR", "Slack", "moved", "shares_of", "token_weights"]

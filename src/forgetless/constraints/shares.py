@@ -1,7 +1,8 @@
 """How the tokens of replay are divided among its streams, by the multipliers of what each stream holds.
 
-In: each stream's part when nothing presses, its multiplier, and the most that it can give. Out: its share. The sum
-stays as the recipe has it, so more for one stream is less for the others and never less for the domain.
+In: each stream's part when nothing presses, its multiplier, and the most that it can give. Out: its share, and what one
+of its tokens weighs. The sum of the shares stays as the recipe has it, so more tokens for one stream are fewer for the
+others and never fewer for the domain; those fewer weigh more, so that nothing is held less than its multiplier says.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def shares_of(
 ) -> dict[str, float]:
     """Divide `total` among streams in proportion to part · √multiplier, between a floor and a ceiling for each.
 
-    The root, because λ weighs the same tokens once more: what is held four times as hard has twice the tokens.
+    The root, because what is held harder needs more rows to be held by, and others still need theirs: what is held four
+    times as hard has twice the tokens.
 
     Args:
         total: What all streams have together, above 0.
@@ -52,3 +54,23 @@ def shares_of(
     shares = divided(high)
     left = total / math.fsum(shares.values())
     return {name: share * left for name, share in shares.items()}
+
+
+def token_weights(
+    total: float, *, parts: Mapping[str, float], multipliers: Mapping[str, float], shares: Mapping[str, float]
+) -> dict[str, float]:
+    """What a token of each stream weighs in Σ w · KL / N, where N counts the tokens of all streams.
+
+    A stream with the part p and the share s of `total` has s / total of those tokens, so w = m · p · total / s gives it
+    m · p of the sum however many they are: λ says how hard it is held, its share by how many rows. Beyond 1 /
+    `SHARE_FLOOR` nothing is made up for, as where a stream has hardly a row left to give.
+
+    Args:
+        total, parts, multipliers: As for `shares_of`.
+        shares: What that gave.
+    """
+    most = 1 / SHARE_FLOOR
+    return {
+        name: multipliers[name] * (min(most, part * total / shares[name]) if shares[name] > 0.0 else most)
+        for name, part in parts.items()
+    }

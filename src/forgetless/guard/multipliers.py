@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forgetless.constraints import LEAST, Slack, moved, shares_of
+from forgetless.constraints import LEAST, MOST, Slack, moved, shares_of, token_weights
 from forgetless.guard.capability import Capability
 from forgetless.guard.ledger import level_of_look
 from forgetless.guard.margins import judged_part, training_aim
@@ -94,6 +94,10 @@ class Multipliers:
                 )
                 self._run.append_event("adjustment", **to_json(adjustment), reason=_reason(adjustment))
 
+    def exhausted(self, capability: str) -> bool:
+        """Whether it is held as hard as can be, so that no move is left that could bring it back."""
+        return self._multipliers[capability] >= MOST
+
     def state_dict(self) -> dict[str, Any]:
         """JSON data for `load_state_dict`; the stream keeps its own shares and multipliers."""
         return dict(self._multipliers)
@@ -139,7 +143,7 @@ class Multipliers:
         left = max(self._plan.tokens - sum(given.values()), 1)
         ceilings = {name: (self._cap * self._pass_tokens[name] - given[name]) / left for name in self._parts}
         shares = shares_of(self._total, parts=self._parts, multipliers=held, ceilings=ceilings)
-        self._stream.set_multipliers(held)
+        self._stream.set_multipliers(token_weights(self._total, parts=self._parts, multipliers=held, shares=shares))
         self._stream.set_shares(self._stream.shares() | shares)
 
 

@@ -148,8 +148,11 @@ class Guard:
 
     def _reason_to_stop(self, evaluation: Evaluation) -> str | None:
         alarmed = [c.capability for c in evaluation.capabilities if c.alarm]
+        if self.multipliers is not None:  # what can be held harder has not been tried to the end
+            alarmed = [name for name in alarmed if self.multipliers.exhausted(name)]
         if alarmed and self.settings.stop_on_alarm:
-            return f"alarm: {', '.join(alarmed)} dropped"
+            harder = "" if self.multipliers is None else ", although held as hard as can be"
+            return f"alarm: {', '.join(alarmed)} dropped{harder}"
         patience = self.settings.patience_evaluations
         if patience is not None and len(self.evaluations) > patience:
             best_before = max(map(_domain_score, self.evaluations[:-patience]))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scripted_models import ListTask, ScriptedModel, exam_of
 
+from forgetless.constraints import SHARE_FLOOR
 from forgetless.guard import Guard, Multipliers
 from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec
 from forgetless.recipe import Recipe
@@ -60,6 +61,12 @@ def look(step: int = 5, n: int = N, absent: str = "", **drops: float) -> tuple[E
     return Evaluation(step, CapabilityScore("domain", 0.5, 0.0, n, 0.5, None, None, None), scores), drops
 
 
+def strengths(stream: MixtureStream) -> dict[str, float]:
+    """How hard each stream of replay is held: its part of Σ w · KL / N, over that when nothing presses."""
+    weights, shares = stream.multipliers(), stream.shares()
+    return {spec.name: weights[spec.name] * shares[spec.name] / spec.share for spec in stream.specs[1:]}
+
+
 def told(run: RunFolder) -> list[dict[str, Any]]:
     return [event for event in run.events() if event["event"] == "adjustment"]
 
@@ -69,10 +76,12 @@ def test_a_drop_beyond_the_budget_is_held_harder_by_rows_of_its_own_kind(
 ) -> None:
     stream = mixture()
     make_multipliers(stream).adjust(*look(maths=0.05, sorting=0.02))
-    pressed = stream.multipliers()
-    assert pressed.keys() == {"bank", "replay", "replay/maths"}
-    assert pressed["bank"] == pressed["replay"] == 1.0
+    weights, pressed = stream.multipliers(), strengths(stream)
+    assert weights.keys() == {"bank", "replay", "replay/maths"}
+    assert weights["bank"] == 1.0
     assert pressed["replay/maths"] > 1.5
+    assert pressed["replay"] == pytest.approx(1.0), "what gives up tokens is held as hard as before"
+    assert weights["replay"] > 1.0
     shares = stream.shares()
     assert shares["bank"] == pytest.approx(0.6)
     assert shares["replay/maths"] > 0.1
@@ -93,8 +102,8 @@ def test_an_ability_without_rows_of_its_own_is_held_by_the_rest(
 ) -> None:
     stream = mixture()
     make_multipliers(stream).adjust(*look(maths=0.02, sorting=0.05))
-    assert stream.multipliers()["replay"] > 1.5
-    assert stream.multipliers()["replay/maths"] == 1.0
+    assert strengths(stream)["replay"] > 1.5
+    assert strengths(stream)["replay/maths"] == pytest.approx(1.0)
     assert [(event["capability"], event["own"]) for event in told(run)] == [("sorting", False)]
 
 
@@ -124,8 +133,8 @@ def test_noise_and_what_the_base_cannot_do_move_nothing(make_multipliers: MakeMu
 def test_rows_of_no_kind_are_never_held_less_than_the_recipe_says(make_multipliers: MakeMultipliers) -> None:
     stream = mixture()
     make_multipliers(stream).adjust(*look(n=4000, maths=0.0, sorting=0.0))
-    assert stream.multipliers()["replay"] == 1.0
-    assert stream.multipliers()["replay/maths"] < 1.0
+    assert strengths(stream)["replay"] == pytest.approx(1.0)
+    assert strengths(stream)["replay/maths"] < 1.0
 
 
 def test_a_share_stays_within_the_repetition_cap(make_multipliers: MakeMultipliers) -> None:
@@ -135,7 +144,8 @@ def test_a_share_stays_within_the_repetition_cap(make_multipliers: MakeMultiplie
         for _ in range(20):
             stream.next_batch()
         multipliers.adjust(*look(step, maths=0.5, sorting=0.02))
-    assert stream.multipliers()["replay/maths"] == 16.0
+    assert multipliers.exhausted("maths")
+    assert stream.multipliers()["replay/maths"] <= 16.0 / SHARE_FLOOR
     given, share = stream.tokens(), stream.shares()["replay/maths"]
     left = 80_000 - sum(given.values())
     assert given["replay/maths"] + share * left <= 8 * 1000 * (1 + 1e-6)
@@ -161,16 +171,19 @@ def test_the_state_continues_exactly(make_multipliers: MakeMultipliers) -> None:
 
 
 @pytest.mark.parametrize("stop_on_alarm", [False, True])
-def test_a_look_of_the_guard_moves_them_unless_it_ends_the_run(
+def test_an_alarm_ends_a_run_only_where_no_move_is_left(
     make_guard: Callable[..., Guard], make_multipliers: MakeMultipliers, run: RunFolder, stop_on_alarm: bool
 ) -> None:
     stream = mixture()
     guard = make_guard(stop_on_alarm=stop_on_alarm)
     guard.multipliers = make_multipliers(stream)
     tuned = ScriptedModel("tuned", {"maths": 0.5})
-    reason = guard.look(tuned, step=5, tokens=500)  # type: ignore[arg-type]
-    assert (reason is not None) is stop_on_alarm
-    assert (stream.multipliers()["replay/maths"] > 1.0) is not stop_on_alarm
+    reasons = [guard.look(tuned, step=step, tokens=500) for step in range(5, 9)]  # type: ignore[arg-type]
+    assert any(event["event"] == "alarm" for event in run.events())
+    assert reasons[:2] == [None, None]
+    assert strengths(stream)["replay/maths"] == pytest.approx(16.0)
+    last = "alarm: maths dropped, although held as hard as can be" if stop_on_alarm else None
+    assert reasons[3] == last
     assert next(event["event"] for event in run.events()) == "evaluation"
     later = make_guard()
     later.multipliers = make_multipliers(mixture())
