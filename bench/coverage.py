@@ -1,15 +1,26 @@
-"""What do prompts that the base writes hold, as they come and balanced? nano on the demo's domain.
+"""What do prompts that the base writes hold, and what helps abilities that no prompt covers? nano on the demo's domain.
 
-Four arms on the same domain rows, for every seed: plain, the domain alone; blind, with replay prompts that hold none of
-three abilities; as written, with nothing but prompts that nano writes itself, as they come; balanced, the same with
-`coverage: balanced`. All are measured at their last step, on the same fresh items. Prints the domain score, the change
-of every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 % intervals of
-a bootstrap over seeds and, within them, items; with one seed over items only. Writes bench/results/coverage.json.
+Arms on the same domain rows, for every seed:
 
-Every arm of every seed is kept when it is done, and not run again: remove the folder to begin anew.
+    plain              the domain alone
+    as written         nothing but prompts that nano writes itself, as they come
+    filled             the same, with the holes filled: the default
+    balanced           the same with `coverage: balanced`
+    blind              given replay prompts that hold none of three abilities
+    blind, and self    the same prompts, and as many that nano writes itself
+    blind, domain KL   the same prompts, and KL on the domain's rows
+    blind, low frozen  the same prompts, and embeddings and the lower layers as they were
 
-    python bench/coverage.py            # five seeds
-    python bench/coverage.py --quick    # one seed, few rows and items
+All are measured at their last step, on the same fresh items. Prints the domain score and how far it is from plain's,
+the change of every ability, and the mean drop of the three abilities as a part of what plain loses of them, with 95 %
+intervals of a bootstrap over seeds and, within them, items; with one seed over items only. Writes
+bench/results/coverage.json.
+
+Every arm of every seed is kept when it is done, and not run again with the same recipe.
+
+    python bench/coverage.py                                  # five seeds: about an hour and a half on two cores
+    python bench/coverage.py --seeds 2 --arms filled blind    # some of them, and plain
+    python bench/coverage.py --quick                          # one seed, few rows and items
 """
 
 from __future__ import annotations
@@ -19,10 +30,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +45,9 @@ from forgetless.engines import Engine, TransformersEngine
 from forgetless.guard import Exam
 from forgetless.nano import demo
 from forgetless.progress import unwatched
-from forgetless.recipe import Recipe, parse_recipe
+from forgetless.recipe import Recipe, dump_recipe, parse_recipe
 from forgetless.replaying import replay_rows
-from forgetless.rundir import atomic_write, open_run
+from forgetless.rundir import atomic_write, content_hash, open_run
 from forgetless.stages import Ground, lay_ground
 from forgetless.training import blend, fit
 
@@ -46,13 +58,26 @@ Scores = dict[str, list[float]]
 BLIND: Final = (*demo.UNCOVERED, "counting")
 """Abilities that the given prompts leave out."""
 
-ARMS: Final[dict[str, dict[str, Any] | None]] = {
-    "plain": None,
-    "blind": {"prompts": [{"files": ["prompts.jsonl"]}]},
-    "as written": {"prompts": "self", "coverage": "as_written"},
-    "balanced": {"prompts": "self", "coverage": "balanced"},
+GIVEN: Final = {"files": ["prompts.jsonl"]}
+
+
+class Arm(NamedTuple):
+    """What the recipe says of replay, none for no replay, and what it says of training beside the demo's settings."""
+
+    replay: dict[str, Any] | None
+    training: Mapping[str, Any] = MappingProxyType({})
+
+
+ARMS: Final[dict[str, Arm]] = {
+    "plain": Arm(None),
+    "as written": Arm({"prompts": "self", "coverage": "as_written"}),
+    "filled": Arm({"prompts": "self"}),
+    "balanced": Arm({"prompts": "self", "coverage": "balanced"}),
+    "blind": Arm({"prompts": [GIVEN]}),
+    "blind, and self": Arm({"prompts": [GIVEN, "self"]}),
+    "blind, domain KL": Arm({"prompts": [GIVEN]}, {"domain_kl_weight": 1.0}),
+    "blind, low frozen": Arm({"prompts": [GIVEN]}, {"freeze": ["embeddings", "layers 0-1"]}),
 }
-"""What the recipe says of replay."""
 
 RESAMPLES: Final = 1000
 ITEM_SEED: Final = 54_321
@@ -69,7 +94,7 @@ class Sizes:
     items: int
 
 
-WHOLE = Sizes("coverage", domain_rows=demo.DOMAIN_ROWS, epochs=demo.EPOCHS, replay=2000, items=500)
+WHOLE = Sizes("coverage", domain_rows=demo.DOMAIN_ROWS, epochs=demo.EPOCHS, replay=demo.PROMPTS, items=500)
 QUICK = Sizes("coverage_quick", domain_rows=demo.DOMAIN_ROWS, epochs=2, replay=600, items=100)
 
 
@@ -77,20 +102,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM")
     parser.add_argument("--folder", type=Path, default=Path("runs") / "bench-coverage", help="keeps what is done")
     arguments = parser.parse_args()
     sizes, seeds = (QUICK, 1) if arguments.quick else (WHOLE, arguments.seeds)
+    arms = ["plain", *(arm for arm in ARMS if arm in arguments.arms and arm != "plain")]
     folder = arguments.folder / sizes.name
     os.environ["FORGETLESS_CACHE"] = str(folder / "cache")
-    runs = [{arm: kept(folder / f"{seed}-{arm}.json", arm, seed, sizes) for arm in ARMS} for seed in range(seeds)]
+    runs = [{arm: kept(folder, arm, seed, sizes) for arm in arms} for seed in range(seeds)]
     figures = summary(runs)
     print(table(figures))
-    holes = {arm: [run[arm]["holes"] for run in runs] for arm in ARMS}
+    holes = {arm: [run[arm]["holes"] for run in runs] for arm in arms}
     write_result(sizes.name, {"sizes": vars(sizes), "blind": BLIND, "holes": holes} | figures, seed=0)
 
 
-def kept(path: Path, arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
+def kept(folder: Path, arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
     """The figures of one arm, run unless they are there."""
+    with tempfile.TemporaryDirectory() as place:
+        recipe = dump_recipe(write_recipe(Path(place), arm, seed, sizes))
+    path = folder / f"{seed}-{arm}-{content_hash(recipe, vars(sizes))[:12]}.json"
     if not path.exists():
         started = time.monotonic()
         atomic_write(path, json.dumps(run(arm, seed, sizes)))
@@ -142,10 +172,11 @@ def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
     """Data and recipe of one arm."""
     write_rows(folder / "domain.jsonl", nano.domain_rows(n=sizes.domain_rows, seed=seed))
     kinds = [kind for kind in (*nano.ABILITIES * 3, *nano.OTHER_KINDS) if kind not in BLIND]
-    write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=sizes.replay, seed=seed))
-    prompts = ARMS[arm]
-    held = prompts is not None
-    replay = {"share": 1 - demo.HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
+    given = sizes.replay // 2 if ARMS[arm].replay == {"prompts": [GIVEN, "self"]} else sizes.replay
+    write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=given, seed=seed))
+    said = ARMS[arm]
+    held = said.replay is not None
+    shape = {"share": 1 - demo.HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
     return parse_recipe(
         {
             "name": "arm",
@@ -154,7 +185,7 @@ def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
             "sources": {
                 "rows": {"kind": "domain", "files": ["domain.jsonl"], "share": demo.HELD_DOMAIN_SHARE if held else 1.0}
             },
-            **({"replay": replay | prompts} if prompts else {}),
+            **({"replay": shape | said.replay} if said.replay is not None else {}),
             "mixture": {"repetition_cap": 20},
             "training": {
                 "learning_rate": demo.HELD_LEARNING_RATE if held else demo.LEARNING_RATE,
@@ -163,6 +194,7 @@ def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
                 "max_length_tokens": 96,
                 "kl_weight": demo.HELD_KL_WEIGHT if held else 0.0,
                 "kl_tokens": "all",
+                **said.training,
             },
             "domain": {"task": task("domain")},
             "keep": {name: {"margin_points": 2, "task": task(name)} for name in nano.ABILITIES},
@@ -189,7 +221,8 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     tasks = ("domain", *nano.ABILITIES)
     before = {name: np.array(runs[0]["plain"]["before"][name]) for name in tasks}
-    after = {arm: {name: np.array([run[arm]["after"][name] for run in runs]) for name in tasks} for arm in ARMS}
+    arms = list(runs[0])
+    after = {arm: {name: np.array([run[arm]["after"][name] for run in runs]) for name in tasks} for arm in arms}
     draws = [drawn(rng, len(runs), {name: len(found) for name, found in before.items()}) for _ in range(RESAMPLES)]
     whole = (np.arange(len(runs)), {name: np.arange(len(found)) for name, found in before.items()})
 
@@ -200,11 +233,8 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "interval": list(np.quantile(values, (0.025, 0.975))),
         }
 
-    def part_of_plain(arm: str) -> dict[str, Any]:
-        values = []
-        for draw in (whole, *draws):
-            lost, plain = (blind_drop(changes(before, after[name], draw)) for name in (arm, "plain"))
-            values.append(lost / plain if plain else float("nan"))
+    def beside_plain(figure: Callable[[dict[str, float], dict[str, float]], float], arm: str) -> dict[str, Any]:
+        values = [figure(*(changes(before, after[name], draw) for name in (arm, "plain"))) for draw in (whole, *draws)]
         return {"estimate": values[0], "interval": list(np.nanquantile(values[1:], (0.025, 0.975)))}
 
     base = float(before["domain"].mean())
@@ -212,11 +242,13 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "arms": {
             arm: {
                 "domain": told(lambda change: base + change["domain"], arm),
+                "domain_beside_plain": beside_plain(lambda own, plain: own["domain"] - plain["domain"], arm),
+                "worst": told(lambda change: min(change[name] for name in nano.ABILITIES), arm),
                 "changes": {name: told(lambda change, name=name: change[name], arm) for name in nano.ABILITIES},
-                "blind_part_of_plain": part_of_plain(arm),
+                "blind_part_of_plain": beside_plain(blind_part, arm),
                 "uncovered": [run[arm]["uncovered"] for run in runs],
             }
-            for arm in ARMS
+            for arm in arms
         }
     }
 
@@ -243,14 +275,21 @@ def blind_drop(change: dict[str, float]) -> float:
     return -sum(change[name] for name in BLIND) / len(BLIND)
 
 
+def blind_part(own: dict[str, float], plain: dict[str, float]) -> float:
+    """That drop as a part of plain's."""
+    return blind_drop(own) / blind_drop(plain) if blind_drop(plain) else float("nan")
+
+
 def table(figures: dict[str, Any]) -> str:
     """One column for each arm, as a Markdown table; changes in points."""
     arms = figures["arms"]
     rows = [f"| | {' | '.join(arms)} |", "|---" * (len(arms) + 1) + "|"]
     rows.append(line("**domain**, %", [arm["domain"] for arm in arms.values()], "{:.1f}"))
+    rows.append(line("domain, beside plain", [arm["domain_beside_plain"] for arm in arms.values()], "{:+.1f}"))
     for name in nano.ABILITIES:
         told = [arm["changes"][name] for arm in arms.values()]
         rows.append(line(f"{name}{' *' * (name in BLIND)}", told, "{:+.1f}"))
+    rows.append(line("worst ability", [arm["worst"] for arm in arms.values()], "{:+.1f}"))
     rows.append(line("mean drop of *, % of plain's", [a["blind_part_of_plain"] for a in arms.values()], "{:.1f}"))
     return "\n".join(rows)
 
