@@ -397,7 +397,8 @@ PARTS = {"nano": nano_part, "smollm2": smollm2_part}
 def _sets(task: Task, sets: int, items: int) -> list[tuple[Item, ...]]:
     if task.fresh:
         return [task.items("test", limit=items, seed=70_001 + i) for i in range(sets)]
-    whole = task.items("test")
+    # One item of each group, so that items are units of their own in any piece.
+    whole = tuple({item.group or item.id: item for item in reversed(task.items("test"))}.values())
     return [whole[start : start + items] for start in range(0, len(whole) - items + 1, items)][:sets]
 
 
