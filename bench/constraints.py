@@ -3,29 +3,38 @@
 The domains: messages of customers, answered with JSON; facts about new lands; new capitals and rivers for lands that
 nano knows, so that what is taught contradicts a slice of what is kept. Replay prompts hold none of two of the ten
 abilities. Every arm sees the same rows, starts from the same base and is measured at its last step, on fresh items. For
-each arm the domain score and the change of the worst ability are printed, and the difference of the constraints' arm to
-each fixed λ, pair by pair of domain and seed.
+each arm the domain score and the change of the worst ability are printed. The constraints' arm is compared
 
-    python bench/constraints.py            # three domains, five seeds
-    python bench/constraints.py --quick    # one domain, one seed, few items
+- with each fixed λ, pair by pair of domain and seed;
+- by domain, with the fixed λ that turned out best there, and with the one that is best on the other two domains. Best
+  is the highest domain score among those that keep the worst ability within its margin in the mean over seeds; where
+  none does, the one whose worst ability falls least;
+- with itself: of the runs in which a look saw an ability outside its margin, how many had it inside at the next look.
+
+Intervals are 95 % by Student's t over pairs. Every arm is kept when it is done, and not run again with the same recipe.
+
+    python bench/constraints.py                                        # three domains, five seeds: 90 runs
+    python bench/constraints.py --domains intents --seeds 2 --grid 4 8 # some of them
+    python bench/constraints.py --quick                                # one domain, one seed, few items
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import os
 import random
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nano_arms import MODEL, as_records, moves_in, train_under_looks, write_records
+from nano_arms import MODEL, as_records, kept, moves_in, train_under_looks, write_records
 from results import write_result
+from scipy import stats
 
 from forgetless import nano
 from forgetless.engines import TransformersEngine
@@ -39,6 +48,9 @@ from forgetless.stages import Ground, lay_ground
 from forgetless.training import checkpoint_model
 
 Pairs = list[tuple[str, str]]
+
+MARGIN = 0.02
+"""What each ability may fall."""
 
 TRAINED = ("What is the {what} of {land}?", "Name the {what} of {land}.", "Tell me the {what} of {land}.")
 HELD_OUT = ("{what} of {land}?", "Which {what} has {land}?", "I ask for the {what} of {land}.")
@@ -66,39 +78,42 @@ QUICK = Sizes(rows=1200, passes=1.0, replay=1200, dev_items=60, items=150, looks
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--domains", nargs="+", choices=list(DOMAINS), default=list(DOMAINS), metavar="DOMAIN")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--grid", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0, 16.0], help="fixed λ")
     parser.add_argument("--start", type=float, default=4.0, help="λ that the constraints' arm starts from")
-    arguments = parser.parse_args()
-    sizes, domains, seeds, grid, start = WHOLE, list(DOMAINS), arguments.seeds, arguments.grid, arguments.start
-    if arguments.quick:
+    parser.add_argument("--folder", type=Path, default=Path("runs") / "bench-constraints", help="keeps what is done")
+    asked = parser.parse_args()
+    sizes, domains, seeds, grid, start = WHOLE, asked.domains, asked.seeds, asked.grid, asked.start
+    if asked.quick:
         sizes, domains, seeds, grid, start = QUICK, ["contradictions"], 1, [2.0], 2.0
+    name = "constraints_quick" if asked.quick else "constraints"
+    os.environ["FORGETLESS_CACHE"] = str(asked.folder / name / "cache")
     arms = {f"constraints from λ = {start:g}": (start, True)} | {f"λ = {weight:g}": (weight, False) for weight in grid}
-    figures: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["FORGETLESS_CACHE"] = cache
-        for domain in domains:
-            for seed in range(seeds):
-                for name, (weight, moving) in arms.items():
-                    started = time.monotonic()
-                    found = run(domain, weight, seed, sizes, moving=moving)
-                    figures[name].append(found)
-                    print(
-                        f"{domain}, seed {seed}, {name}: domain {found['domain']:.1%}, worst {found['worst']} "
-                        f"{found['worst_change']:+.1%}, {found['moves']} moves ({time.monotonic() - started:.0f} s)",
-                        flush=True,
-                    )
-    compared = {name: compare(figures[next(iter(arms))], figures[name]) for name in list(arms)[1:]}
-    print(table(figures, compared))
-    name = "constraints_quick" if arguments.quick else "constraints"
-    write_result(name, {"sizes": vars(sizes), "arms": figures, "against_fixed": compared}, seed=0)
+    figures: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
+    for domain, seed in itertools.product(domains, range(seeds)):
+        for arm, (weight, moving) in arms.items():
+            figures[arm].append(run(asked.folder / name, domain, weight, seed, sizes, moving=moving))
+    found = summary(figures)
+    print("\n".join(tables(figures, found)))
+    write_result(name, {"sizes": vars(sizes), "arms": figures} | found, seed=0)
 
 
-def run(domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) -> dict[str, Any]:
-    """One fine-tune: the domain score at the end, the change of every ability, and how often anything was moved."""
-    with tempfile.TemporaryDirectory() as place, open_run(Path(place) / "run") as folder:
+def run(kept_in: Path, domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) -> dict[str, Any]:
+    """One fine-tune: the domain score at the end, the change of every ability, every look, and what was moved."""
+    with tempfile.TemporaryDirectory() as place:
         recipe = write_recipe(Path(place), domain, weight, seed, sizes, moving=moving)
-        ground = lay_ground(recipe, Path(place))
+        name = f"{domain}, seed {seed}, {'constraints from ' * moving}λ = {weight:g}, {sizes.looks} looks"
+
+        def make() -> dict[str, Any]:
+            return {"domain_name": domain, "seed": seed} | _run(Path(place), recipe, sizes)
+
+        return kept(kept_in, name, recipe, make)
+
+
+def _run(place: Path, recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+    with open_run(place / "run") as folder:
+        ground = lay_ground(recipe, place)
         replay = replay_rows(recipe, ground, folder, unwatched)
         steps = train_under_looks(recipe, ground, folder, replay, sizes.looks)
         tuned = checkpoint_model(ground.base, folder.path / "checkpoints", steps, recipe.training)
@@ -106,14 +121,18 @@ def run(domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) ->
         before, after = (scores(asked, ground, sizes.items) for asked in (ground.engine, engine))
         changes = {name: after[name] - before[name] for name in nano.ABILITIES}
         worst = min(changes, key=changes.__getitem__)
+        looks = [
+            {c["capability"]: c["estimate"] for c in event["capabilities"]}
+            for event in folder.events()
+            if event["event"] == "evaluation"
+        ]
         return {
-            "domain_name": domain,
-            "seed": seed,
             "steps": steps,
             "domain": after["domain"],
             "changes": changes,
             "worst": worst,
             "worst_change": changes[worst],
+            "looks": looks,
             "moves": moves_in(folder),
         }
 
@@ -149,7 +168,7 @@ def write_recipe(folder: Path, domain: str, weight: float, seed: int, sizes: Siz
             "training": {"learning_rate": 1.5e-3, "epochs": epochs * sizes.passes, "batch_rows": 24,
                          "max_length_tokens": 96, "kl_weight": weight, "kl_tokens": "all"},
             "domain": {"task": asked | {"max_new_tokens": 24}},
-            "keep": {name: {"margin_points": 2, "task": task} for name, task in abilities.items()},
+            "keep": {name: {"margin_points": 100 * MARGIN, "task": task} for name, task in abilities.items()},
             "evaluation": {"dev_items": sizes.dev_items, "stop_on_alarm": False, "batch_tokens": 16384},
         }
     )  # fmt: skip
@@ -199,33 +218,122 @@ DOMAINS: dict[str, tuple[Callable[[int, int], tuple[Pairs, Pairs]], float]] = {
 """How each is made, and how often it is gone through."""
 
 
-def compare(moved: list[dict[str, Any]], fixed: list[dict[str, Any]]) -> dict[str, Any]:
-    """Constraints less fixed λ, pair by pair; the error is that of the mean over pairs, where there are several."""
-    found: dict[str, Any] = {"pairs": len(moved)}
+# Figures
+
+
+def summary(figures: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The constraints' arm, the first of all, against every fixed λ, the best ones, and its own looks."""
+    moving, *fixed = figures
+    domains = list(dict.fromkeys(one["domain_name"] for one in figures[moving]))
+    by_domain = {}
+    for domain in domains:
+        others = [other for other in domains if other != domain]
+        chosen = {"in_hindsight": best(figures, fixed, [domain])}
+        if others:
+            chosen["tuned_on_the_others"] = best(figures, fixed, others)
+        by_domain[domain] = {
+            how: {"arm": arm} | compare(of(figures[moving], [domain]), of(figures[arm], [domain]))
+            for how, arm in chosen.items()
+        }
+    tuned = [(d, found["tuned_on_the_others"]["arm"]) for d, found in by_domain.items() if len(domains) > 1]
+    pairs = [pair for d, arm in tuned for pair in zip(of(figures[moving], [d]), of(figures[arm], [d]), strict=True)]
+    return {
+        "against_fixed": {arm: compare(figures[moving], figures[arm]) for arm in fixed},
+        "by_domain": by_domain,
+        "against_tuned": compare(*map(list, zip(*pairs, strict=True))) if pairs else None,
+        "returns": {arm: returns(runs)._asdict() for arm, runs in figures.items()},
+    }
+
+
+def of(runs: Sequence[dict[str, Any]], domains: Collection[str]) -> list[dict[str, Any]]:
+    """The runs on some domains."""
+    return [one for one in runs if one["domain_name"] in domains]
+
+
+def best(figures: dict[str, list[dict[str, Any]]], arms: Sequence[str], domains: Sequence[str]) -> str:
+    """The arm with the highest domain score among those that keep every worst ability; else the one that keeps most."""
+    means = {
+        arm: [
+            tuple(statistics.mean(one[key] for one in of(figures[arm], [domain])) for key in ("worst_change", "domain"))
+            for domain in domains
+        ]
+        for arm in arms
+    }
+    least = {arm: min(worst for worst, _ in found) for arm, found in means.items()}
+    inside = [arm for arm in arms if least[arm] >= -MARGIN]
+    if not inside:
+        return max(arms, key=least.__getitem__)
+    return max(inside, key=lambda arm: statistics.mean(score for _, score in means[arm]))
+
+
+class Returns(NamedTuple):
+    """Runs in which a look, but for the last, saw an ability outside its margin, and those that had it inside at once.
+
+    A run counts as returned if every ability that it saw outside was inside at the look after.
+    """
+
+    left: int
+    returned: int
+
+
+def returns(runs: Sequence[dict[str, Any]]) -> Returns:
+    """How often what was pushed out of its margin came back within one interval."""
+    left = returned = 0
+    for one in runs:
+        out = [
+            after[name] >= -MARGIN
+            for before, after in itertools.pairwise(one["looks"])
+            for name in before
+            if before[name] < -MARGIN
+        ]
+        left += bool(out)
+        returned += bool(out) and all(out)
+    return Returns(left, returned)
+
+
+def compare(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One arm less another, pair by pair."""
+    found: dict[str, Any] = {"pairs": len(one)}
     for key in ("domain", "worst_change"):
-        differences = [one[key] - other[key] for one, other in zip(moved, fixed, strict=True)]
-        error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else None
+        differences = [a[key] - b[key] for a, b in zip(one, other, strict=True)]
+        mean, interval = statistics.mean(differences), None
+        if len(differences) > 1:
+            error = statistics.stdev(differences) / math.sqrt(len(differences))
+            reach = float(stats.t.ppf(0.975, len(differences) - 1)) * error
+            interval = [mean - reach, mean + reach]
         better = sum(difference > 0.0 for difference in differences)
-        found[key] = {"mean": statistics.mean(differences), "error": error, "better": better}
+        found[key] = {"mean": mean, "interval": interval, "better": better}
     return found
 
 
-def table(figures: dict[str, list[dict[str, Any]]], compared: dict[str, Any]) -> str:
-    """Means over domains and seeds, and the paired differences, as a Markdown table."""
-    rows = ["| arm | domain | worst ability | constraints better by: domain | worst ability |", "|---|---|---|---|---|"]
+def tables(figures: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> Iterator[str]:
+    """Means over domains and seeds, and the paired differences, as Markdown."""
+    yield "| arm | domain | worst ability | constraints better by: domain | worst ability | came back at once |"
+    yield "|---|---|---|---|---|---|"
     for name, runs in figures.items():
         means = [f"{statistics.mean(run[key] for run in runs):.1%}" for key in ("domain", "worst_change")]
-        against = compared.get(name)
-        paired = (
-            [_paired(against[key], against["pairs"]) for key in ("domain", "worst_change")] if against else ["", ""]
-        )
-        rows.append(f"| {' | '.join([name, *means, *paired])} |")
-    return "\n".join(rows)
+        back = found["returns"][name]
+        cells = [name, *means, *_paired(found["against_fixed"].get(name)), f"{back['returned']} of {back['left']}"]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    yield "| constraints against | λ | domain | worst ability |"
+    yield "|---|---|---|---|"
+    for domain, chosen in found["by_domain"].items():
+        for how, against in chosen.items():
+            yield f"| {domain}, {how.replace('_', ' ')} | {against['arm']} | {' | '.join(_paired(against))} |"
+    if found["against_tuned"]:
+        yield f"| all, tuned on the others | | {' | '.join(_paired(found['against_tuned']))} |"
 
 
-def _paired(difference: dict[str, Any], pairs: int) -> str:
-    error = "" if difference["error"] is None else f" ± {100 * difference['error']:.1f}"
-    return f"{100 * difference['mean']:+.1f}{error} points ({difference['better']} of {pairs})"
+def _paired(against: dict[str, Any] | None) -> list[str]:
+    if against is None:
+        return ["", ""]
+    cells = []
+    for key in ("domain", "worst_change"):
+        one = against[key]
+        interval = " ({:+.1f} to {:+.1f})".format(*(100 * x for x in one["interval"])) if one["interval"] else ""
+        cells.append(f"{100 * one['mean']:+.1f}{interval} points, {one['better']} of {against['pairs']}")
+    return cells
 
 
 def _turns(question: str, answer: str) -> list[dict[str, str]]:

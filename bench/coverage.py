@@ -26,17 +26,16 @@ Every arm of every seed is kept when it is done, and not run again with the same
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from nano_arms import as_records, kept, write_records
 from numpy.typing import NDArray
 from results import write_result
 
@@ -45,9 +44,9 @@ from forgetless.engines import Engine, TransformersEngine
 from forgetless.guard import Exam
 from forgetless.nano import demo
 from forgetless.progress import unwatched
-from forgetless.recipe import Recipe, dump_recipe, parse_recipe
+from forgetless.recipe import Recipe, parse_recipe
 from forgetless.replaying import replay_rows
-from forgetless.rundir import atomic_write, content_hash, open_run
+from forgetless.rundir import open_run
 from forgetless.stages import Ground, lay_ground
 from forgetless.training import blend, fit
 
@@ -109,30 +108,23 @@ def main() -> None:
     arms = ["plain", *(arm for arm in ARMS if arm in arguments.arms and arm != "plain")]
     folder = arguments.folder / sizes.name
     os.environ["FORGETLESS_CACHE"] = str(folder / "cache")
-    runs = [{arm: kept(folder, arm, seed, sizes) for arm in arms} for seed in range(seeds)]
+    runs = [{arm: run(folder, arm, seed, sizes) for arm in arms} for seed in range(seeds)]
     figures = summary(runs)
     print(table(figures))
     holes = {arm: [run[arm]["holes"] for run in runs] for arm in arms}
     write_result(sizes.name, {"sizes": vars(sizes), "blind": BLIND, "holes": holes} | figures, seed=0)
 
 
-def kept(folder: Path, arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
-    """The figures of one arm, run unless they are there."""
-    with tempfile.TemporaryDirectory() as place:
-        recipe = dump_recipe(write_recipe(Path(place), arm, seed, sizes))
-    path = folder / f"{seed}-{arm}-{content_hash(recipe, vars(sizes))[:12]}.json"
-    if not path.exists():
-        started = time.monotonic()
-        atomic_write(path, json.dumps(run(arm, seed, sizes)))
-        print(f"seed {seed}, {arm}: {time.monotonic() - started:.0f} s", flush=True)
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def run(arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
+def run(kept_in: Path, arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
     """Scores before and after one fine-tune, and the holes that its replay prompts had."""
-    with tempfile.TemporaryDirectory() as place, open_run(Path(place) / "run") as folder:
+    with tempfile.TemporaryDirectory() as place:
         recipe = write_recipe(Path(place), arm, seed, sizes)
-        ground = lay_ground(recipe, Path(place))
+        return kept(kept_in, f"seed {seed}, {arm}", recipe, lambda: _run(Path(place), recipe, sizes))
+
+
+def _run(place: Path, recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+    with open_run(place / "run") as folder:
+        ground = lay_ground(recipe, place)
         replay = replay_rows(recipe, ground, folder, unwatched)
         after: Scores = {}
 
@@ -143,10 +135,10 @@ def run(arm: str, seed: int, sizes: Sizes) -> dict[str, Any]:
             ground.base,
             blend(ground.rows, replay, ground.base.format, recipe=recipe),
             settings=recipe.training,
-            output=Path(place) / "checkpoints",
+            output=place / "checkpoints",
             every_steps=100_000,
             on_evaluate=on_evaluate,
-            seed=seed,
+            seed=recipe.seed,
         )
         told = next((event for event in folder.events() if event["event"] == "replay"), {})
         before = scores(ground.engine, ground.exam, sizes.items)
@@ -170,10 +162,10 @@ def scores(engine: Engine, exam: Exam, items: int) -> Scores:
 
 def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
     """Data and recipe of one arm."""
-    write_rows(folder / "domain.jsonl", nano.domain_rows(n=sizes.domain_rows, seed=seed))
+    write_records(folder / "domain.jsonl", as_records(nano.domain_rows(n=sizes.domain_rows, seed=seed)))
     kinds = [kind for kind in (*nano.ABILITIES * 3, *nano.OTHER_KINDS) if kind not in BLIND]
     given = sizes.replay // 2 if ARMS[arm].replay == {"prompts": [GIVEN, "self"]} else sizes.replay
-    write_rows(folder / "prompts.jsonl", nano.dialogues(kinds, n=given, seed=seed))
+    write_records(folder / "prompts.jsonl", as_records(nano.dialogues(kinds, n=given, seed=seed)))
     said = ARMS[arm]
     held = said.replay is not None
     shape = {"share": 1 - demo.HELD_DOMAIN_SHARE, "rows": sizes.replay, "max_new_tokens": 40, "max_prompt_tokens": 56}
@@ -206,11 +198,6 @@ def write_recipe(folder: Path, arm: str, seed: int, sizes: Sizes) -> Recipe:
 def task(name: str) -> dict[str, Any]:
     """Fresh items of an ability, or of the domain."""
     return {"type": "procedural", "generator": f"nano/{name}", "items": 3000, "max_new_tokens": 24}
-
-
-def write_rows(path: Path, rows: Iterable[Any]) -> None:
-    lines = ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
-    atomic_write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 # Figures

@@ -11,7 +11,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,10 @@ from forgetless.engines import Engine, TransformersEngine
 from forgetless.guard import Guard
 from forgetless.models import LoadedModel, load_model
 from forgetless.progress import unwatched
-from forgetless.recipe import ModelSettings, ProceduralTask, Recipe
-from forgetless.records import ItemResult, Row
+from forgetless.recipe import ModelSettings, ProceduralTask, Recipe, dump_recipe
+from forgetless.records import ItemResult, Row, to_json
 from forgetless.replaying import replay_parts, replay_rows
-from forgetless.rundir import RunFolder, atomic_write, cache_folder, open_run
+from forgetless.rundir import RunFolder, atomic_write, cache_folder, content_hash, open_run
 from forgetless.stages import (
     Ground,
     lay_ground,
@@ -150,6 +150,17 @@ def answers(engine: Engine, items: int) -> Answers:
 def engine_over(model: Any, base: LoadedModel, hash: str) -> TransformersEngine:
     """Asks a model that writes conversations as the base does."""
     return TransformersEngine(model, base.format, model_hash=hash, batch_tokens=BATCH_TOKENS)
+
+
+def kept(folder: Path, name: str, recipe: Recipe, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What an arm has found by the same recipe before; else it is run, and told, and kept in the folder."""
+    path = folder / f"{name}-{content_hash(dump_recipe(recipe))[:12]}.json"
+    if not path.exists():
+        started = time.monotonic()
+        atomic_write(path, json.dumps(to_json(make())))
+        print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
