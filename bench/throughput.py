@@ -3,19 +3,24 @@
 Arms, all on packed rows of the same length and the same number of them in a batch:
 
     trl         TRL's SFTTrainer on the domain rows, through its own packing and collator
-    plain       forgetless without a KL term, on the same rows
+    plain       forgetless without a KL term, on the same rows: TRL's own loss, with its fused output layer
     cached      forgetless with a share of replay, held to the base by top-k predictions on disk
     live        the same, the base read in every step (full fine-tuning: a second copy of it)
     lora_plain  as plain, with an adapter
     lora_live   as live, with an adapter, over the same weights as the base
     published   the published way: TRL with a second full model, the logits of both, KL on every token
+    plain_own_head, lora_plain_own_head
+                as plain and lora_plain, with the output layer that the arms with KL have: what holding costs is told
+                against both
 
 Each measurement is a process of its own. The arms take turns for several rounds, and the medians over the rounds are
-compared. Prints a table and writes bench/results/throughput.json. Rows are random tokens, which speed does not depend
-on.
+compared; of the seconds in which the base reads replay before the first step, which later rounds find on the disk, the
+most. Prints a table and writes bench/results/throughput.json. Rows are random tokens, which speed does not depend on.
+One packed row goes through the model at once in all arms: of several, TRL makes one long row, and its attention costs
+more.
 
     python bench/throughput.py
-    python bench/throughput.py --models tiny --rounds 1 --steps 2 --batch-rows 2 --length 64 --name throughput_tiny
+    python bench/throughput.py --models tiny --rounds 1 --steps 2 --length 64 --name throughput_tiny
 """
 
 from __future__ import annotations
@@ -37,13 +42,27 @@ from results import write_result
 
 ROOT = Path(__file__).parents[1]
 SMOLLM2 = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-ARMS = ("trl", "plain", "cached", "live", "lora_plain", "lora_live", "published")
+ARMS = (
+    "trl",
+    "plain",
+    "plain_own_head",
+    "cached",
+    "live",
+    "lora_plain",
+    "lora_plain_own_head",
+    "lora_live",
+    "published",
+)
 MODELS = ("smollm2", "wide", "tiny")
 RATIOS = {
     "plain_to_trl": ("plain", "trl"),
     "cached_to_plain": ("cached", "plain"),
     "live_to_plain": ("live", "plain"),
     "lora_live_to_lora_plain": ("lora_live", "lora_plain"),
+    "plain_own_head_to_plain": ("plain_own_head", "plain"),
+    "cached_to_plain_own_head": ("cached", "plain_own_head"),
+    "live_to_plain_own_head": ("live", "plain_own_head"),
+    "lora_live_to_lora_plain_own_head": ("lora_live", "lora_plain_own_head"),
     "cached_to_published": ("cached", "published"),
     "live_to_published": ("live", "published"),
 }
@@ -64,6 +83,7 @@ class Setting:
     model: str
     steps: int
     batch_rows: int
+    accumulate: int
     length: int
     replay_share: float
     top_k: int
@@ -108,9 +128,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["smollm2", "wide"])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=8, help="timed, after the warm-up")
-    parser.add_argument("--batch-rows", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4, help="timed, after the warm-up")
+    parser.add_argument("--batch-rows", type=int, default=1)
+    parser.add_argument("--accumulate", type=int, default=2, help="batches of a step")
     parser.add_argument("--length", type=int, default=512, help="tokens of a packed row")
     parser.add_argument("--replay-share", type=float, default=0.2)
     parser.add_argument("--top-k", type=int, default=128)
@@ -121,8 +142,8 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     settings = [
-        Setting(model, arguments.steps, arguments.batch_rows, arguments.length, arguments.replay_share,
-                arguments.top_k, arguments.seed, arguments.device, arguments.precision)
+        Setting(model, arguments.steps, arguments.batch_rows, arguments.accumulate, arguments.length,
+                arguments.replay_share, arguments.top_k, arguments.seed, arguments.device, arguments.precision)
         for model in arguments.models
     ]  # fmt: skip
     if arguments.one:
@@ -147,16 +168,19 @@ def in_turns(setting: Setting, arms: list[str], rounds: int, cache: Path) -> dic
             found[arm].append(in_own_process(arm, setting, cache))
     return {
         arm: {name: statistics.median(one[name] for one in all_rounds) for name in all_rounds[0]}
-        | {"all_tokens_per_second": [one["tokens_per_second"] for one in all_rounds]}
+        | {
+            "reading_seconds": max(one["reading_seconds"] for one in all_rounds),
+            "all_tokens_per_second": [one["tokens_per_second"] for one in all_rounds],
+        }
         for arm, all_rounds in found.items()
     }
 
 
 def in_own_process(arm: str, setting: Setting, cache: Path) -> dict[str, float]:
     command = [sys.executable, __file__, "--one", arm, "--models", setting.model, "--steps", setting.steps,
-               "--batch-rows", setting.batch_rows, "--length", setting.length, "--top-k", setting.top_k,
-               "--replay-share", setting.replay_share, "--seed", setting.seed, "--device", setting.device,
-               "--precision", setting.precision]  # fmt: skip
+               "--batch-rows", setting.batch_rows, "--accumulate", setting.accumulate, "--length", setting.length,
+               "--top-k", setting.top_k, "--replay-share", setting.replay_share, "--seed", setting.seed,
+               "--device", setting.device, "--precision", setting.precision]  # fmt: skip
     environment = os.environ | {"FORGETLESS_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([*map(str, command)], check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
@@ -171,9 +195,11 @@ def ratios(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def table(model: str, found: dict[str, dict[str, Any]], compared: dict[str, dict[str, float]]) -> str:
-    lines = [f"\n{model}", "| arm | tokens/s | peak memory |", "|---|---|---|"]
+    lines = [f"\n{model}", "| arm | tokens/s | peak memory | before the first step |", "|---|---|---|---|"]
     for arm, figures in found.items():
-        lines.append(f"| {arm} | {figures['tokens_per_second']:,.0f} | {figures['peak_bytes'] / 1e6:,.0f} MB |")
+        before = f"{figures['reading_seconds']:.0f} s" if figures["reading_seconds"] > 1.0 else ""
+        speed, peak = f"{figures['tokens_per_second']:,.0f}", f"{figures['peak_bytes'] / 1e6:,.0f} MB"
+        lines.append(f"| {arm} | {speed} | {peak} | {before} |")
     lines += ["", "| ratio | tokens/s | peak memory |", "|---|---|---|"]
     lines += [f"| {n} | {r['tokens_per_second']:.2f} | {r['peak_bytes']:.2f} |" for n, r in compared.items()]
     return "\n".join(lines)
@@ -212,7 +238,7 @@ def load(setting: Setting) -> Any:
 def training_settings(arm: str, setting: Setting) -> Any:
     from forgetless.recipe import TrainingSettings
 
-    held = arm not in ("trl", "published", "plain", "lora_plain")
+    held = arm in ("cached", "live", "lora_live")
     return TrainingSettings.model_validate(
         {
             "method": "lora" if arm.startswith("lora") else "full",
@@ -221,6 +247,7 @@ def training_settings(arm: str, setting: Setting) -> Any:
             "kl_top_k": setting.top_k if arm == "cached" else None,
             "steps": setting.steps + WARM_UP_STEPS,
             "batch_rows": setting.batch_rows,
+            "accumulate_batches": setting.accumulate,
             "max_length_tokens": setting.length,
             "precision": setting.precision,
         }
@@ -275,6 +302,8 @@ def by_forgetless(arm: str, base: Any, setting: Setting, folder: Path) -> dict[s
     prepare(base, blended, settings, cache=cache_folder() / "reference")
     reading = time.perf_counter() - started
     clock = Clock(base.model.device)
+    if arm.endswith("own_head"):
+        sys.modules["forgetless.training.fit"].replaces_stock_loss = lambda settings, kinds: True
     fit(
         base,
         blended,
