@@ -1,7 +1,8 @@
 """Arrays that are made once and mapped from disk ever after.
 
 In: what they are made of, their shapes, and a way to fill them. Out: the arrays, read-only. The folder's name is a hash
-of what they are made of, so that nothing else is ever taken for them.
+of what they are made of, so that nothing else is ever taken for them; hashes of the files stand beside them, and a file
+that has become another one is made again.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from forgetless.errors import ResourceError
-from forgetless.rundir.files import atomic_write, content_hash, disk_errors, free_bytes, replace_folder
+from forgetless.rundir.files import atomic_write, content_hash, disk_errors, file_hash, free_bytes, replace_folder
 
 Arrays = dict[str, npt.NDArray[Any]]
-_MADE_OF = "made_of.json"
+_SEAL = "made_of.json"
+
+_verified: set[tuple[str, int]] = set()
+"""Folders whose files this process has read and found whole, with the time of their seal."""
 
 
 class Form(NamedTuple):
@@ -45,7 +49,8 @@ def kept_arrays(
 ) -> Arrays:
     """The arrays from disk, mapped; filled and written first where they are not there whole.
 
-    Several processes may ask at once: one of them fills, and the others wait.
+    Several processes may ask at once: one of them fills, and the others wait. Files that are there are read once by
+    each process, to see that they are what was written.
 
     Args:
         cache: The folder that keeps all such arrays.
@@ -76,17 +81,26 @@ def _write(folder: Path, made_of: Mapping[str, Any], forms: Mapping[str, Form], 
     fill(dict(arrays))
     for array in arrays.values():
         array.flush()
-    atomic_write(folder / _MADE_OF, json.dumps(made_of, indent=1, sort_keys=True))
+    files = {name: file_hash(folder / f"{name}.npy") for name in forms}
+    atomic_write(folder / _SEAL, json.dumps({"made_of": made_of, "files": files}, indent=1, sort_keys=True))
 
 
 def _whole(folder: Path, made_of: Mapping[str, Any], forms: Mapping[str, Form]) -> bool:
     try:
-        if json.loads((folder / _MADE_OF).read_text(encoding="utf-8")) != made_of:
+        seal = json.loads((folder / _SEAL).read_text(encoding="utf-8"))
+        if not isinstance(seal, dict) or seal.get("made_of") != made_of:
             return False
         found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in forms}
+        if any(Form(found[name].shape, found[name].dtype) != form for name, form in forms.items()):
+            return False
+        known = str(folder.resolve()), (folder / _SEAL).stat().st_mtime_ns
+        if known not in _verified:
+            if seal.get("files") != {name: file_hash(folder / f"{name}.npy") for name in forms}:
+                return False
+            _verified.add(known)
     except (OSError, ValueError):
         return False
-    return all(Form(found[name].shape, found[name].dtype) == form for name, form in forms.items())
+    return True
 
 
 def _check_room(cache: Path, needed: int, field: str) -> None:

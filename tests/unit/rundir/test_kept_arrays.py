@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_what_is_made_of_something_else_is_something_else(tmp_path: Path) -> Non
     assert len(filled) == 3
 
 
-@pytest.mark.parametrize("spoil", ["cut", "gone", "unsaid", "other shape", "another's"])
+@pytest.mark.parametrize("spoil", ["cut", "flipped", "gone", "unsaid", "other shape", "another's"])
 def test_what_is_not_whole_is_made_anew(tmp_path: Path, spoil: str) -> None:
     filled: list[str] = []
     kept_arrays(tmp_path, MADE_OF, FORMS, counting(filled), field="f")
@@ -52,6 +53,8 @@ def test_what_is_not_whole_is_made_anew(tmp_path: Path, spoil: str) -> None:
     values = folder / "values.npy"
     if spoil == "cut":
         values.write_bytes(values.read_bytes()[:-4])
+    elif spoil == "flipped":
+        values.write_bytes(values.read_bytes()[:-4] + b"\1\2\3\4")
     elif spoil == "gone":
         values.unlink()
     elif spoil == "unsaid":
@@ -59,7 +62,8 @@ def test_what_is_not_whole_is_made_anew(tmp_path: Path, spoil: str) -> None:
     elif spoil == "other shape":
         np.save(values, np.zeros(5, dtype=np.float32))
     else:
-        (folder / "made_of.json").write_text('{"base": "other", "k": 3}')
+        seal = json.loads((folder / "made_of.json").read_text("utf-8"))
+        (folder / "made_of.json").write_text(json.dumps(seal | {"made_of": {"base": "other", "k": 3}}))
     found = kept_arrays(tmp_path, MADE_OF, FORMS, counting(filled), field="f")
     assert len(filled) == 2
     assert found["values"].tolist() == [0.5] * 4
