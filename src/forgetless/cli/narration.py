@@ -134,8 +134,13 @@ def _evaluation(e: Event) -> str:
 def _path(e: Event) -> str:
     if e["passed"]:
         return f"path: a = {e['a']:g} passed"
-    failed = ", ".join(v["capability"] for v in e["verdicts"] if v["outcome"] not in ("kept", "absent"))
+    failed = ", ".join(v["capability"] for v in e["verdicts"] if not _stands(v))
     return f"path: a = {e['a']:g} failed ({failed or 'nothing there to keep'})"
+
+
+def _stands(verdict: Event) -> bool:
+    """As `forgetless.verdicts.stands` has it, of a verdict as it was told."""
+    return verdict["outcome"] == "kept" or (verdict["outcome"] == "absent" and not verdict.get("measurable"))
 
 
 def _shipped(e: Event) -> str:

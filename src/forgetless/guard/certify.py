@@ -27,7 +27,7 @@ from forgetless.recipe import EvaluationSettings
 from forgetless.records import Certificate, Example, Item, PathStep, ScoreSheet, Verdict, to_json
 from forgetless.rundir import RunFolder, ScoreStore
 from forgetless.tasks import Task, against, measure
-from forgetless.verdicts import certified_position, walk_outward
+from forgetless.verdicts import certified_position, stands, walk_outward
 
 _SEALED = "not certified; a strict look tells no more of what failed"
 
@@ -214,8 +214,10 @@ def _missing(verdicts: Sequence[Verdict], steps: Sequence[PathStep]) -> Iterator
     for verdict in verdicts:
         if verdict.outcome in ("dropped", "undecided"):
             yield f"{verdict.capability}: {verdict.outcome}" + (f" ({verdict.reason})" if verdict.reason else "")
+        elif not stands(verdict):
+            yield f"{verdict.capability}: not shown to be there, and yet seen to drop"
     if all(verdict.outcome == "absent" for verdict in verdicts):
         yield "the base has none of these abilities, so there is nothing that could be kept"
     elif steps and not steps[-1].passed and steps[-1].a < 1.0:
-        failed = ", ".join(v.capability for v in steps[-1].verdicts if v.outcome not in ("kept", "absent"))
+        failed = ", ".join(v.capability for v in steps[-1].verdicts if not stands(v))
         yield f"the walk out from the base stopped at a = {steps[-1].a:g}: {failed} not kept"

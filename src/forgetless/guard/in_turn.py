@@ -14,7 +14,7 @@ from forgetless.guard.two_models import Answers, Items, TwoModels
 from forgetless.progress import Progress, Progresses
 from forgetless.records import Item, ItemResult, Verdict
 from forgetless.tasks import Task, blocks, judgements_in
-from forgetless.verdicts import SequentialJudge, group_id, settle_together, subject_estimates
+from forgetless.verdicts import SequentialJudge, group_id, settle_together, stands, subject_estimates
 
 
 def judge_in_turn(
@@ -52,7 +52,7 @@ def judge_in_turn(
     for capability, judge in zip(capabilities, judges, strict=True):
         told = progress(f"{title}: {capability.name}")
         counted.append(_ask(models, capability.task, items[capability.name], judge, told))
-        if until_failure and judge.finish().outcome not in ("kept", "absent"):
+        if until_failure and not stands(judge.finish()):
             break
     verdicts = settle_together(judges)[: len(counted)]
     return tuple(_with_diagnosis(verdict, *answers) for verdict, answers in zip(verdicts, counted, strict=True))

@@ -10,7 +10,7 @@ from forgetless.errors import TaskError
 from forgetless.progress import Progress
 from forgetless.records import ItemResult
 from forgetless.tasks import Sample
-from forgetless.verdicts import judge
+from forgetless.verdicts import has_ability
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,14 @@ def try_sample(engine: Engine, sample: Sample, *, progress: Progress | None = No
             way_out="name it in a whole recipe with `sources`, or leave it out",
         )
     results = sample.scorer.score(engine, sample.items, progress)
-    # Compared with itself a model has lost nothing, so the verdict speaks of its ability alone.
-    verdict = judge(results, results, capability=sample.name, margin=sample.margin, chance=sample.chance)
+    scores = [result.score for result in results if result.score is not None]
     return Trial(
         name=sample.name,
         n=len(results),
-        score=verdict.base_score,
+        score=sum(scores) / len(scores) if scores else None,
         chance=sample.chance,
         margin=sample.margin,
-        present=verdict.n > 1 and verdict.outcome != "absent",
+        present=has_ability(results, margin=sample.margin, chance=sample.chance),
         subjects=_by_subject(results),
         results=tuple(results),
     )

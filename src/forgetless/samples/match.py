@@ -6,7 +6,6 @@ other: another document under the same number, or another prompt (another few-sh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from forgetless.errors import TaskError
 from forgetless.records import Item, ItemResult, Message
 from forgetless.samples.files import lower_is_better
-from forgetless.samples.metrics import own_metric, score_of
+from forgetless.samples.metrics import is_missing, own_metric, score_of
 from forgetless.samples.read import Logged, read_samples
 
 
@@ -141,12 +140,8 @@ def _usable(answers: Sequence[Logged], worse: frozenset[str]) -> list[str]:
 
 
 def _scores(metric: str, values: Iterable[object]) -> bool:
-    told = [value for value in values if not _is_missing(value)]
+    told = [value for value in values if not is_missing(value)]
     return bool(told) and all(score_of(metric, value) is not None for value in told)
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _same_questions(task: str, base: Answers, tuned: Answers, shared: Sequence[int]) -> None:
@@ -176,7 +171,7 @@ def _result(task: str, doc_id: int, logged: Logged | None, metric: str, subject:
     value = logged.values.get(metric) if logged else None
     return ItemResult(
         item_id=f"{task}:{doc_id}",
-        score=None if _is_missing(value) else score_of(metric, value),
+        score=None if is_missing(value) else score_of(metric, value),
         output=logged.output if logged else "",
         subject=subject,
         note=f"read as: {logged.read_as}" if logged and logged.read_as else "",

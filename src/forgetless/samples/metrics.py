@@ -26,7 +26,19 @@ def score_of(metric: str, value: Any) -> float | None:
     """The value of a metric for one item as a score in [0, 1]; `None` where it is no such number."""
     if metric in BYTES and isinstance(value, tuple | list) and len(value) == 2:
         log_likelihood, size = value
-        value = math.exp(min(0.0, log_likelihood / size)) if size else None
+        value = None
+        if _is_number(log_likelihood) and _is_number(size) and size > 0:
+            value = math.exp(min(0.0, log_likelihood / size))
     if not isinstance(value, bool | int | float) or not 0.0 <= value <= 1.0:
         return None
     return float(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a metric has no value for an item: nothing, or something with a NaN in it (rule 5)."""
+    values = value if isinstance(value, tuple | list) else [value]
+    return any(one is None or (isinstance(one, float) and math.isnan(one)) for one in values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not math.isnan(value)

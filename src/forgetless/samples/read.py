@@ -21,6 +21,8 @@ _FIELDS: Final = {
     "doc_id": int, "doc_hash": str, "prompt_hash": str, "filter": str, "metrics": list, "arguments": dict,
 }  # fmt: skip
 
+_PARTS: Final = {"metrics": str, "arguments": dict}
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:
@@ -58,6 +60,7 @@ def read_samples(path: Path) -> dict[str, dict[int, Logged]]:
     found: dict[str, dict[int, Logged]] = {}
     for where, sample in _lines(path):
         missing = [name for name, kind in _FIELDS.items() if not isinstance(sample.get(name), kind)]
+        missing += [name for name, kind in _PARTS.items() if name not in missing and not _all(sample[name], kind)]
         if missing:
             raise DataError(
                 field=where,
@@ -77,6 +80,11 @@ def read_samples(path: Path) -> dict[str, dict[int, Logged]]:
     if not found:
         raise DataError(field="samples", value=path, rule="holds no sample", way_out="run lm-eval again")
     return found
+
+
+def _all(parts: Sequence[Any] | Mapping[str, Any], kind: type) -> bool:
+    values = parts.values() if isinstance(parts, Mapping) else parts
+    return all(isinstance(value, kind) for value in values)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,10 +8,10 @@ order in `docs/concepts/verdicts.md`, and each is named where it is implemented.
 from forgetless.verdicts.alarms import AlarmReading, FixedListAlarm, FreshItemsAlarm
 from forgetless.verdicts.binary import floor_items
 from forgetless.verdicts.domain import PairedComparison, compare_paired, judge_domain, measure_noise
-from forgetless.verdicts.judge import judge, judge_all
+from forgetless.verdicts.judge import has_ability, judge, judge_all
 from forgetless.verdicts.multiplicity import alpha_of_look, holm, holm_adjusted
 from forgetless.verdicts.paired import PairedDifferences, group_id, pair, subject_estimates
-from forgetless.verdicts.path import POSITIONS, certified_position, passes, walk_outward
+from forgetless.verdicts.path import POSITIONS, certified_position, passes, stands, walk_outward
 from forgetless.verdicts.planning import (
     ASSUMED_DISCORDANCE,
     ASSUMED_SPREAD,
@@ -49,6 +49,7 @@ __all__ = [
     "detectable_drop",
     "floor_items",
     "group_id",
+    "has_ability",
     "holm",
     "holm_adjusted",
     "items_to_certify",
@@ -64,6 +65,7 @@ __all__ = [
     "power_to_detect",
     "settle_together",
     "smallest_margin_points",
+    "stands",
     "subject_estimates",
     "training_budget",
     "walk_outward",

@@ -84,17 +84,21 @@ def bounds(paired: PairedDifferences, terms: Terms, alpha: float, *, by: Chosen)
     )
 
 
+def present_by_counts(paired: PairedDifferences, terms: Terms) -> bool:
+    """Rule 12b. Clopper-Pearson from below: the base's score is a plain proportion where items are right or wrong."""
+    right = int(paired.base.sum())
+    base_lower = float(special.betaincinv(right, paired.n - right + 1, terms.alpha)) if right else 0.0
+    return base_lower > terms.chance + terms.margin
+
+
 def _from_counts(paired: PairedDifferences, terms: Terms) -> Evidence:
     lower, upper = bounds(paired, terms, terms.alpha, by="binary")
-    right = int(paired.base.sum())
-    # Clopper-Pearson from below: the base's score is a plain proportion here.
-    base_lower = float(special.betaincinv(right, paired.n - right + 1, terms.alpha)) if right else 0.0
     return Evidence(
         lower=lower,
         upper=upper,
         interval=bounds(paired, terms, terms.alpha / 2, by="binary"),
         drop_p=binary.drop_p_value(*paired.best_counts(), paired.n, noise=terms.noise),
-        present=base_lower > terms.chance + terms.margin,
+        present=present_by_counts(paired, terms),
         method="binary",
     )
 

@@ -59,6 +59,12 @@ def judge(
     return _judge_together([terms], [(base_results, tuned_results)], method)[0]
 
 
+def has_ability(results: Sequence[ItemResult], *, margin: float, chance: float = 0.0, alpha: float = 0.05) -> bool:
+    """Rule 12b. Whether a model is shown to score above chance by more than the margin, on at least two units."""
+    paired = pair(results, results)
+    return paired.n > 1 and weigh(paired, Terms("ability", margin, alpha, chance)).present
+
+
 def judge_all(
     results: Mapping[str, Results],
     *,

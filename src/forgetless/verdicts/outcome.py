@@ -52,10 +52,15 @@ def unsettled(paired: PairedDifferences, evidence: Evidence | None, terms: Terms
 
 
 def _outcome(evidence: Evidence, n: int, terms: Terms, drop_shown: bool) -> Outcome:
-    """Rules 2, 4 and 12b. A drop beyond the margin proves that there was something to drop, so it is never absent."""
+    """Rules 2, 4 and 12b. A drop beyond the margin proves that there was something to drop, so it is never absent.
+
+    Below the floor nothing is shown of the base either: a few items are no reason to say that it has no such ability.
+    """
+    if n < terms.floor:
+        return "dropped" if drop_shown else "undecided"
     if not evidence.present and not evidence.upper < -terms.margin:
         return "absent"
-    if evidence.lower > -terms.margin and n >= terms.floor:
+    if evidence.lower > -terms.margin:
         return "kept"
     return "dropped" if drop_shown else "undecided"
 
@@ -65,7 +70,7 @@ def _reason(paired: PairedDifferences, evidence: Evidence, terms: Terms, outcome
     if outcome == "absent":
         return (
             f"the base's score is not shown to lie above chance ({points(terms.chance)}) by more than the margin "
-            f"of {margin}, so there is nothing to lose"
+            f"of {margin}, so no loss can be shown either"
         )
     if outcome == "kept":
         drop = "a small drop, and " if evidence.upper < 0 else ""

@@ -17,13 +17,19 @@ POSITIONS = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Rule 16. The tested positions; 0 is the base, certified by construction and never tested."""
 
 
-def passes(verdicts: Iterable[Verdict]) -> bool:
-    """Whether a candidate passes: something is kept, and everything is kept or absent.
+def stands(verdict: Verdict) -> bool:
+    """Whether a capability lets a candidate pass: it is kept, or absent with no drop to be seen.
 
-    An absent capability has nothing to lose, so it cannot fail a step; it is never counted as kept either (rule 12b).
+    *Absent* is what the items could not show. Where an ability lies a little above chance and margin together they
+    often cannot, and see it fall nevertheless (rule 12b).
     """
-    outcomes = [verdict.outcome for verdict in verdicts]
-    return "kept" in outcomes and all(outcome in ("kept", "absent") for outcome in outcomes)
+    return verdict.outcome == "kept" or (verdict.outcome == "absent" and not verdict.measurable)
+
+
+def passes(verdicts: Iterable[Verdict]) -> bool:
+    """Whether a candidate passes: something is kept, and everything stands."""
+    found = list(verdicts)
+    return any(verdict.outcome == "kept" for verdict in found) and all(map(stands, found))
 
 
 def walk_outward(

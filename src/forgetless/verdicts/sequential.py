@@ -18,7 +18,7 @@ from forgetless.errors import TaskError
 from forgetless.records import ItemResult, Verdict
 from forgetless.verdicts import binary as counts
 from forgetless.verdicts.betting import BettingTest
-from forgetless.verdicts.evidence import Chosen, Evidence, bounds, weigh
+from forgetless.verdicts.evidence import Chosen, Evidence, bounds, present_by_counts, weigh
 from forgetless.verdicts.outcome import settle, settle_all, unsettled
 from forgetless.verdicts.paired import PairedDifferences, group_id, pair
 from forgetless.verdicts.terms import Terms
@@ -225,7 +225,8 @@ class SequentialJudge:
             upper=min(evidence.upper, upper),
             interval=evidence.interval,
             drop_p=min(evidence.drop_p, exact / share),
-            present=evidence.present,
+            # Bets ask for far more than the counts to see an ability that lies a little above chance.
+            present=evidence.present or present_by_counts(self.paired, self.terms),
             method=evidence.method,
         )
 

@@ -11,7 +11,7 @@ from logged_samples import choice, lay, written
 
 from forgetless.errors import DataError
 from forgetless.samples.files import holds_samples, lower_is_better, sample_files, task_of
-from forgetless.samples.metrics import own_metric, score_of
+from forgetless.samples.metrics import is_missing, own_metric, score_of
 from forgetless.samples.read import LONGEST_PROMPT, Logged, read_samples
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "samples"
@@ -183,11 +183,23 @@ def test_metrics_of_which_less_is_better_are_told_by_the_results(tmp_path: Path)
         ("inst_level_strict_acc", [True, False], None),
         ("bits_per_byte", [-16 * math.log(2), 8], 0.25),
         ("bits_per_byte", [-1.0, 0], None),
+        ("bits_per_byte", [math.nan, 10], None),
+        ("byte_perplexity", ["a", 1], None),
         ("bits_per_byte", 0.7, 0.7),
     ],
 )
 def test_a_score_is_a_number_of_one_item_between_0_and_1(metric: str, value: object, score: float | None) -> None:
     assert score_of(metric, value) == (score if score is None else pytest.approx(score))
+
+
+@pytest.mark.parametrize("value", [None, math.nan, [math.nan, 10], [-3.0, None]])
+def test_what_has_no_number_is_missing(value: object) -> None:
+    assert is_missing(value)
+
+
+@pytest.mark.parametrize("value", [0.0, 1, True, [-3.0, 4]])
+def test_what_has_one_is_not(value: object) -> None:
+    assert not is_missing(value)
 
 
 def test_the_metric_that_nobody_names() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forgetless.records import PathStep, Verdict
-from forgetless.verdicts import POSITIONS, certified_position, part_of, passes, walk_outward
+from forgetless.verdicts import POSITIONS, certified_position, part_of, passes, stands, walk_outward
 
 
 def verdict(outcome):
@@ -59,6 +61,14 @@ def test_best_dev_score_among_certified_steps_is_shipped():
 def test_equal_scores_go_to_the_step_farthest_from_the_base():
     steps = [PathStep(a=a, passed=True, verdicts=(), domain_dev_score=0.5) for a in (0.25, 0.5)]
     assert certified_position(steps) == 0.5
+
+
+def test_absent_fails_a_step_where_a_drop_is_seen():
+    seen = replace(verdict("absent"), measurable=True)
+    assert stands(verdict("absent"))
+    assert not stands(seen)
+    assert not passes([verdict("kept"), seen])
+    assert passes([verdict("kept"), verdict("absent")])
 
 
 def test_absent_neither_fails_a_step_nor_passes_one_alone():
