@@ -116,6 +116,8 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         ("[1, 2]", "a sample is a JSON object"),
         ('{"question": "?"}', "doc_id, doc_hash"),
         (json.dumps(choice("t", 0, 1.0) | {"metrics": "acc"}), "metrics"),
+        (json.dumps(choice("t", 0, 1.0) | {"metrics": ["acc", ["acc"]]}), "metrics"),
+        (json.dumps(choice("t", 0, 1.0) | {"arguments": {"a": ["x", "y"]}}), "arguments"),
         ("\n".join([json.dumps(choice("t", 5, 1.0))] * 2), "document 5 stands in the file twice"),
         ("\n", "holds no sample"),
     ],
