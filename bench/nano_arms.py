@@ -111,7 +111,7 @@ def train_under_looks(recipe: Recipe, ground: Ground, run: RunFolder, replay: Se
     recipe = recipe.model_copy(update={"evaluation": evaluation})
     guard = Guard(ground.exam, base=ground.engine, settings=evaluation, run=run, base_scores=shared_scores(),
                   planned_evaluations=looks, seed=recipe.seed,
-                  multipliers=multipliers_of(recipe, ground.exam, blended, run))  # fmt: skip
+                  multipliers=multipliers_of(recipe, ground, blended, run, unwatched))  # fmt: skip
     train_under_guard(recipe, ground.base, blended, guard, run, False, unwatched)
     return blended.plan.steps
 

@@ -126,7 +126,7 @@ def hold(
     guard = Guard(exam, base=ground.engine, settings=recipe.evaluation, run=run, base_scores=shared_scores(),
                   planned_evaluations=looks_in(blended.plan.steps, recipe.evaluation.every_steps),
                   seed=recipe.seed, noises=noises,
-                  multipliers=multipliers_of(recipe, exam, blended, run), progress=progress)  # fmt: skip
+                  multipliers=multipliers_of(recipe, ground, blended, run, progress), progress=progress)  # fmt: skip
     train_under_guard(recipe, base, blended, guard, run, resume, progress, until)
     return Held(recipe, ground, blended, guard, noises)
 

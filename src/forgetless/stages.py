@@ -9,7 +9,7 @@ from typing import Any
 
 from forgetless.engines import TransformersEngine
 from forgetless.errors import RunFolderError
-from forgetless.guard import Exam, Guard, Multipliers, measure_noises, rehearse, set_exam
+from forgetless.guard import Exam, Guard, Multipliers, Probe, measure_noises, rehearse, set_exam
 from forgetless.models import LoadedModel, attention_of, load_model, weights_hash
 from forgetless.progress import Progresses
 from forgetless.recipe import ComparisonRecipe, Recipe, dump_recipe, load_recipe, settled_like
@@ -22,7 +22,7 @@ from forgetless.training import Blend, fit_in_ranks, latest_resumable
 OnEvent = Callable[[dict[str, Any]], None]
 
 _PROMPTS_COMPARED = 16
-_BY_STEP = ("log", "evaluation", "alarm", "adjustment", "stop")
+_BY_STEP = ("log", "evaluation", "alarm", "adjustment", "brake", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +215,17 @@ def tell_mixture(blended: Blend, shares: Sequence[MixtureShare], run: RunFolder)
                      accounts=blended.accounts)  # fmt: skip
 
 
-def multipliers_of(recipe: Recipe, exam: Exam, blended: Blend, run: RunFolder) -> Multipliers | None:
-    """What the guard's looks move; nothing without `constraints`."""
+def multipliers_of(
+    recipe: Recipe, ground: Ground, blended: Blend, run: RunFolder, progress: Progresses
+) -> Multipliers | None:
+    """What the guard's looks move, and checks between them; nothing without `constraints`."""
     if not recipe.constraints:
         return None
-    return Multipliers(exam.capabilities, stream=blended.stream, plan=blended.plan, recipe=recipe, run=run)
+    capabilities, items, probe = ground.exam.capabilities, recipe.evaluation.check_items, None
+    if items:
+        probe = Probe(capabilities, base=ground.engine, base_scores=shared_scores(), items=items, seed=recipe.seed,
+                      progress=progress)  # fmt: skip
+    return Multipliers(capabilities, stream=blended.stream, plan=blended.plan, recipe=recipe, run=run, probe=probe)
 
 
 def train_under_guard(
@@ -250,6 +256,12 @@ def train_under_guard(
                                   batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
         return guard.look(live, step=step, tokens=tokens)
 
+    def on_check(model: Any, step: int) -> None:
+        assert guard.multipliers is not None
+        live = TransformersEngine(model, base.format, model_hash=f"step {step}",
+                                  batch_tokens=recipe.evaluation.batch_tokens)  # fmt: skip
+        guard.multipliers.check(live, step)
+
     result = fit_in_ranks(
         base,
         blended,
@@ -257,6 +269,8 @@ def train_under_guard(
         output=checkpoints,
         every_steps=recipe.evaluation.every_steps,
         on_evaluate=on_evaluate,
+        check_steps=guard.multipliers.check_steps if guard.multipliers else None,
+        on_check=on_check,
         extra_state=guard.state_dict,
         on_log=lambda fields: run.append_event("log", **fields),
         on_step=bar,

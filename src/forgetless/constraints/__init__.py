@@ -5,7 +5,17 @@ functions on numbers, for the whole of a run's state is one multiplier for each 
 `docs/concepts/budget.md`.
 """
 
-from forgetless.constraints.ascent import LEAST, MOST, Slack, moved
+from forgetless.constraints.ascent import LEAST, MOST, MOST_BRAKE, Slack, braked, moved
 from forgetless.constraints.shares import SHARE_FLOOR, shares_of, token_weights
 
-__all__ = ["LEAST", "MOST", "SHARE_FLOOR", "Slack", "moved", "shares_of", "token_weights"]
+__all__ = [
+    "LEAST",
+    "MOST",
+    "MOST_BRAKE",
+    "SHARE_FLOOR",
+    "Slack",
+    "braked",
+    "moved",
+    "shares_of",
+    "token_weights",
+]

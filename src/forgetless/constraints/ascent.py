@@ -16,10 +16,15 @@ LEAST: Final = 1 / 4
 MOST: Final = 16.0
 """The largest multiplier. Where it is not enough, more of it would only stop the domain from being learnt."""
 
+MOST_BRAKE: Final = 4.0
+"""What checks between two looks may add at most: they see an ability's likelihoods, and not its score."""
+
 _RATE: Final = 1.0
 _NOISE_ERRORS: Final = 1.0
 _KEPT_DISTANCE: Final = 0.8
 _AT_HOME: Final = 0.02
+_BRAKE_RATE: Final = math.log(2.0)
+_BRAKE_KEPT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,18 @@ def moved(multiplier: float, pressure: float) -> float:
     if pressure == 0.0 and abs(distance) < _AT_HOME:
         return 1.0
     return min(MOST, max(LEAST, math.exp(distance)))
+
+
+def braked(brake: float, pressure: float) -> float:
+    """The factor upon the multiplier until the next check: up to twice as much under pressure, else half way back to 1.
+
+    Args:
+        brake: Before the check, in [1, `MOST_BRAKE`].
+        pressure: g, in [−1, 1].
+
+    Returns:
+        A factor in [1, `MOST_BRAKE`], that never falls as the pressure rises.
+    """
+    distance = math.log(brake)
+    distance = distance + _BRAKE_RATE * pressure if pressure > 0.0 else distance * _BRAKE_KEPT
+    return 1.0 if distance < _AT_HOME else min(MOST_BRAKE, math.exp(distance))

@@ -9,6 +9,7 @@ from forgetless.guard.ledger import level_of_look, next_look
 from forgetless.guard.margins import JudgedPart, judged_part, training_aim
 from forgetless.guard.multipliers import Multipliers
 from forgetless.guard.noise import first_items, in_other_batches, measure_noises
+from forgetless.guard.probe import Probe
 from forgetless.guard.trial import Trial, try_sample
 from forgetless.guard.watch import Choice, Guard
 
@@ -22,6 +23,7 @@ __all__ = [
     "Guard",
     "JudgedPart",
     "Multipliers",
+    "Probe",
     "Trial",
     "capabilities_of",
     "draw_test_items",

@@ -1,8 +1,9 @@
 """What holds each capability, moved by what the guard sees: λ of the KL on its replay rows, and their share.
 
-In: every look of the guard, on the dev part. Out: the multipliers and shares of the replay streams until the next look,
-and an event for every move. A capability with replay rows of its own kind is held by these; the others are held by the
-rows that are like none. The rule is that of `constraints`.
+In: every look of the guard, on the dev part, and checks of a few likelihoods between the looks. Out: the multipliers
+and shares of the replay streams until the next look, a brake upon the multipliers until the next check, and an event
+for every move. A capability with replay rows of its own kind is held by these; the others are held by the rows that are
+like none. The rule is that of `constraints`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forgetless.constraints import LEAST, MOST, Slack, moved, shares_of, token_weights
+from forgetless.constraints import LEAST, MOST, Slack, braked, moved, shares_of, token_weights
+from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.guard.ledger import level_of_look
 from forgetless.guard.margins import judged_part, training_aim
+from forgetless.guard.probe import Probe, Signal
 from forgetless.mixture import REPLAY, MixturePlan, MixtureStream, replay_of
 from forgetless.recipe import Recipe
 from forgetless.records import Adjustment, CapabilityScore, Evaluation, to_json
@@ -31,6 +34,7 @@ class Multipliers:
         plan: Steps and tokens of the whole run.
         recipe: λ, the repetition cap, and how strictly the certificate will judge.
         run: The run folder; every move is an event.
+        probe: What is asked between the looks; nothing without it.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Multipliers:
         plan: MixturePlan,
         recipe: Recipe,
         run: RunFolder,
+        probe: Probe | None = None,
     ) -> None:
         self._capabilities = {c.name: c for c in capabilities}
         self._test_parts = {c.name: judged_part(c.task, limit=recipe.evaluation.test_items) for c in capabilities}
@@ -56,6 +61,13 @@ class Multipliers:
         self._pass_tokens = {name: spec.tokens for name, spec in replay.items()}
         self._held_by = {name: _streams_that_hold(name, list(replay)) for name in self._capabilities}
         self._multipliers = dict.fromkeys(self._capabilities, 1.0)
+        self._brakes = dict.fromkeys(self._capabilities, 1.0)
+        self._budgets = {name: c.margin for name, c in self._capabilities.items()}
+        self._kl: dict[str, float] = {}
+        self._calm_kl: dict[str, float] = {}
+        self._probe = probe
+        self.check_steps = probe.every_steps(plan.tokens / plan.steps) if probe else None
+        """Steps between two checks; none without them."""
 
     def adjust(self, evaluation: Evaluation, discordance: Mapping[str, float]) -> None:
         """Move what the look gives reason to move; it holds from the next batch. After the last step nothing moves.
@@ -68,6 +80,7 @@ class Multipliers:
             return
         found = ((c.capability, self._slack(c, discordance.get(c.capability))) for c in evaluation.capabilities)
         slacks = {name: slack for name, slack in found if slack is not None}
+        self._learn(slacks)
         before, shares_before = dict(self._multipliers), self._stream.shares()
         self._multipliers |= {
             name: max(self._least(name), moved(before[name], slack.pressure)) for name, slack in slacks.items()
@@ -94,17 +107,60 @@ class Multipliers:
                 )
                 self._run.append_event("adjustment", **to_json(adjustment), reason=_reason(adjustment))
 
+    def check(self, engine: Engine, step: int) -> None:
+        """Ask the probe's items, and put a brake on what slips, or let it go; it holds from the next batch.
+
+        Args:
+            engine: Answers for the model in training.
+            step: Steps done.
+        """
+        assert self._probe is not None, "who checks has been told every how many steps"
+        signals = self._probe.read(engine)
+        self._kl = {name: signal.kl for name, signal in signals.items()}
+        before = dict(self._brakes)
+        for name, signal in signals.items():
+            self._brakes[name] = braked(before[name], self._pressure(name, signal))
+        if self._brakes == before:
+            return
+        self._hold()
+        for name, signal in signals.items():
+            if self._brakes[name] != before[name]:
+                weight = self._weight * self._multipliers[name]
+                self._run.append_event(
+                    "brake",
+                    step=step,
+                    capability=name,
+                    drop=signal.drop,
+                    error=signal.error,
+                    budget=self._budgets[name],
+                    kl=signal.kl,
+                    calm_kl=self._calm_kl.get(name),
+                    weight_before=weight * before[name],
+                    weight=weight * self._brakes[name],
+                    reason=self._brake_reason(name, signal, before[name]),
+                )
+
     def exhausted(self, capability: str) -> bool:
         """Whether it is held as hard as can be, so that no move is left that could bring it back."""
         return self._multipliers[capability] >= MOST
 
     def state_dict(self) -> dict[str, Any]:
         """JSON data for `load_state_dict`; the stream keeps its own shares and multipliers."""
-        return dict(self._multipliers)
+        return {
+            "multipliers": dict(self._multipliers),
+            "brakes": dict(self._brakes),
+            "budgets": dict(self._budgets),
+            "kl": dict(self._kl),
+            "calm_kl": dict(self._calm_kl),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up the state of an earlier process."""
-        self._multipliers = {name: float(state[name]) for name in self._capabilities}
+        self._multipliers = dict(state["multipliers"])
+        self._brakes = dict(state["brakes"])
+        self._budgets = dict(state["budgets"])
+        self._kl = dict(state["kl"])
+        self._calm_kl = dict(state["calm_kl"])
 
     def _slack(self, score: CapabilityScore, discordance: float | None) -> Slack | None:
         """What a look says of a capability; nothing where the base has no ability to lose."""
@@ -126,6 +182,35 @@ class Multipliers:
             ),
         )
 
+    def _learn(self, slacks: Mapping[str, Slack]) -> None:
+        """What a look teaches the checks: the drop to aim at, and a KL at which the score was seen to be well."""
+        for name, slack in slacks.items():
+            self._budgets[name] = slack.budget
+            if slack.pressure <= 0.0 and name in self._kl:
+                self._calm_kl[name] = max(self._calm_kl.get(name, 0.0), self._kl[name])
+
+    def _pressure(self, name: str, signal: Signal) -> float:
+        """Of a check: by the probability of right answers, or where KL is twice what was ever seen to be well."""
+        slack = Slack(
+            drop=signal.drop,
+            error=signal.error,
+            margin=self._capabilities[name].margin,
+            budget=self._budgets[name],
+        )
+        calm = self._calm_kl.get(name, 0.0)
+        strayed = min(1.0, math.log2(signal.kl / calm) - 1.0) if calm > 0.0 and signal.kl > 0.0 else 0.0
+        return max(slack.pressure, strayed)
+
+    def _brake_reason(self, name: str, signal: Signal, before: float) -> str:
+        weight = self._weight * self._multipliers[name]
+        calm = self._calm_kl.get(name)
+        known = "" if calm is None else f", {calm:.2g} was well"
+        return (
+            f"{name}, between looks: {points(round(signal.drop, 3))} of its right answers' probability gone "
+            f"(budget {points(round(self._budgets[name], 3))}), KL {signal.kl:.2g} nats a token{known}: "
+            f"λ {weight * before:.3g} → {weight * self._brakes[name]:.3g}"
+        )
+
     def _has_own(self, name: str) -> bool:
         return self._held_by[name] == (replay_of(name),)
 
@@ -134,17 +219,25 @@ class Multipliers:
         return LEAST if self._has_own(name) else 1.0
 
     def _hold(self) -> None:
-        """Hand multipliers and shares to the stream. What holds several capabilities follows the one that asks most."""
-        held = {
-            stream: max((m for name, m in self._multipliers.items() if stream in self._held_by[name]), default=1.0)
-            for stream in self._parts
-        }
+        """Hand multipliers and shares to the stream. What holds several capabilities follows the one that asks most.
+
+        Brakes move no shares: they come and go too fast for rows to follow.
+        """
+        held = self._most_asked(self._multipliers)
+        braked = self._most_asked({name: min(MOST, m * self._brakes[name]) for name, m in self._multipliers.items()})
         given = self._stream.tokens()
         left = max(self._plan.tokens - sum(given.values()), 1)
         ceilings = {name: (self._cap * self._pass_tokens[name] - given[name]) / left for name in self._parts}
         shares = shares_of(self._total, parts=self._parts, multipliers=held, ceilings=ceilings)
-        self._stream.set_multipliers(token_weights(self._total, parts=self._parts, multipliers=held, shares=shares))
+        self._stream.set_multipliers(token_weights(self._total, parts=self._parts, multipliers=braked, shares=shares))
         self._stream.set_shares(self._stream.shares() | shares)
+
+    def _most_asked(self, multipliers: Mapping[str, float]) -> dict[str, float]:
+        """For each stream the largest multiplier of what it holds."""
+        return {
+            stream: max((m for name, m in multipliers.items() if stream in self._held_by[name]), default=1.0)
+            for stream in self._parts
+        }
 
 
 def _streams_that_hold(capability: str, replay: Sequence[str]) -> tuple[str, ...]:

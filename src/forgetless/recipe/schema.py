@@ -60,7 +60,8 @@ class EvaluationSettings(Settings):
     is not given of the two, the plan chooses, so that the looks take at most `budget_percent` of the training time.
     `path` lists the positions between base and tuned model that the certificate tests outward. `strict` lets look r at
     the same test items spend α / (r(r + 1)) and tell nothing of what failed. With `stop_early` verdicts on finished
-    models ask no more test items than they take.
+    models ask no more test items than they take. With `constraints` a model in training is checked between the looks
+    by how likely it finds the base's answers to `check_items` dev items of each task; 0 leaves the checks out.
     """
 
     alpha: Annotated[Real, Field(gt=0.0, le=0.2)] = 0.05
@@ -74,6 +75,7 @@ class EvaluationSettings(Settings):
     path: list[Annotated[Real, Field(gt=0.0, le=1.0)]] = list(DEFAULT_PATH)
     strict: bool = False
     stop_early: bool = False
+    check_items: Annotated[Whole, Field(ge=0)] = 16
 
     @model_validator(mode="after")
     def _path_walks_outward_to_the_tuned_model(self) -> EvaluationSettings:

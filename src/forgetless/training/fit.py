@@ -36,7 +36,7 @@ from forgetless.training.reference import CachedReference, LiveReference, Refere
 from forgetless.training.savepoint import Savepoint
 from forgetless.training.student import make_student
 from forgetless.training.trainer import RetentionTrainer
-from forgetless.training.watch import OnEvaluate, OnLog, OnStep, Watch
+from forgetless.training.watch import OnCheck, OnEvaluate, OnLog, OnStep, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ def fit(
     on_evaluate: OnEvaluate,
     seed: int,
     extra_state: Callable[[], dict[str, Any]] = dict,
+    check_steps: int | None = None,
+    on_check: OnCheck | None = None,
     on_log: OnLog | None = None,
     on_step: OnStep | None = None,
     resume: Checkpoint | None = None,
@@ -77,6 +79,8 @@ def fit(
             step, before the checkpoint is saved. A returned reason ends the run after that checkpoint.
         seed: Seeds adapter and dropout.
         extra_state: Gives JSON data to be saved in every checkpoint, and found again in `Checkpoint.extra`.
+        check_steps: Steps between two checks; none for no checks.
+        on_check: Called with the live model and the step at every check that is no evaluation; the base may be aside.
         on_log: Called with every line of the log: means since the line before it of `loss`, `ce`, `kl`, `domain_kl`
             and `entropy` (nats per token; also `kl_STREAM` where replay has several streams), `learning_rate`,
             `grad_norm`, and the tokens of every stream so far.
@@ -107,7 +111,8 @@ def fit(
         with aside.back() if aside else contextlib.nullcontext():
             return on_evaluate(model, step, tokens)
 
-    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=look, on_log=on_log, on_step=on_step, until=until)
+    watch = Watch(savepoint, every_steps=every_steps, on_evaluate=look, check_steps=check_steps, on_check=on_check,
+                  on_log=on_log, on_step=on_step, until=until)  # fmt: skip
     with beside(base):
         collate = prepare(base, blended, settings, cache=cache_folder() / "reference", progress=progress)
         trainer = make_trainer(base, blended, settings, collate, savepoint, watch, every_steps=every_steps, seed=seed)

@@ -22,7 +22,7 @@ from forgetless.training.checkpoints import Checkpoint
 from forgetless.training.fit import FitResult, beside, fit
 from forgetless.training.prepare import prepare
 from forgetless.training.trial import Trial, try_steps
-from forgetless.training.watch import OnEvaluate
+from forgetless.training.watch import OnCheck, OnEvaluate
 
 
 def fit_in_ranks(
@@ -34,6 +34,8 @@ def fit_in_ranks(
     every_steps: int,
     on_evaluate: OnEvaluate,
     seed: int,
+    check_steps: int | None = None,
+    on_check: OnCheck | None = None,
     resume: Checkpoint | None = None,
     until: int | None = None,
     **told: Any,
@@ -41,8 +43,8 @@ def fit_in_ranks(
     """`fit`, in all processes at once.
 
     Args:
-        base, blended, settings, output, every_steps, on_evaluate, seed, resume, until: As for `fit`. The folder is
-            seen by all processes.
+        base, blended, settings, output, every_steps, on_evaluate, seed, check_steps, on_check, resume, until: As for
+            `fit`. The folder is seen by all processes.
         told: The rest of what `fit` takes; only the first process tells anything.
 
     Raises:
@@ -51,14 +53,19 @@ def fit_in_ranks(
     """
     of_all = crew()
     same: dict[str, Any] = {"settings": settings, "output": output, "every_steps": every_steps, "seed": seed,
-                            "resume": resume, "until": until}  # fmt: skip
+                            "check_steps": check_steps, "resume": resume, "until": until}  # fmt: skip
 
     def look(model: PreTrainedModel, step: int, tokens: int) -> str | None:
         with of_all.attended():
             return on_evaluate(model, step, tokens)
 
+    def check(model: PreTrainedModel, step: int) -> None:
+        assert on_check is not None
+        with of_all.attended():
+            on_check(model, step)
+
     def own() -> FitResult:
-        return fit(base, blended, on_evaluate=look, **same, **told)
+        return fit(base, blended, on_evaluate=look, on_check=check, **same, **told)
 
     if of_all.size > 1:
         _check_rows(settings)
@@ -83,12 +90,12 @@ def try_steps_in_ranks(base: LoadedModel, blended: Blend, *, settings: TrainingS
 
 
 def _fit_too(base: LoadedModel, part: Part, blended: Blend, same: dict[str, Any]) -> None:
-    def attend(model: PreTrainedModel, step: int, tokens: int) -> None:
+    def attend(model: PreTrainedModel, step: int, tokens: int = 0) -> None:
         live = LoadedModel(model, base.format, weights_hash(model), name="")
         with crew().offering(key_of(live), live):
             crew().attend()
 
-    fit(base, blended, on_evaluate=attend, **same)
+    fit(base, blended, on_evaluate=attend, on_check=attend, **same)
 
 
 def _try_too(base: LoadedModel, part: Part, blended: Blend, settings: TrainingSettings, seed: int) -> None:

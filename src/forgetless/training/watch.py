@@ -17,6 +17,7 @@ from forgetless.errors import NonFiniteLossError
 from forgetless.training.savepoint import Savepoint
 
 OnEvaluate = Callable[[PreTrainedModel, int, int], str | None]
+OnCheck = Callable[[PreTrainedModel, int], None]
 OnLog = Callable[[dict[str, Any]], None]
 OnStep = Callable[[int, int], None]
 
@@ -29,6 +30,8 @@ class Watch(TrainerCallback):
         every_steps: Steps between two evaluations; the last step is always one.
         on_evaluate: Called with the live model, the step and the tokens; a reason that it returns in the first process
             ends the run.
+        check_steps: Steps between two checks, which are made where no evaluation is; none for no checks.
+        on_check: Called with the live model and the step at every check.
         on_log: Called with every line of the log.
         on_step: Called after every step with the steps done and the steps of the whole run.
         until: Evaluate at this step and pause there; the saved state is that of a run that goes on.
@@ -40,6 +43,8 @@ class Watch(TrainerCallback):
         *,
         every_steps: int,
         on_evaluate: OnEvaluate,
+        check_steps: int | None = None,
+        on_check: OnCheck | None = None,
         on_log: OnLog | None = None,
         on_step: OnStep | None = None,
         until: int | None = None,
@@ -47,6 +52,8 @@ class Watch(TrainerCallback):
         self._savepoint = savepoint
         self._every_steps = every_steps
         self._on_evaluate = on_evaluate
+        self._check_steps = check_steps
+        self._on_check = on_check
         self._on_log = on_log
         self._on_step = on_step
         self._until = until
@@ -73,6 +80,7 @@ class Watch(TrainerCallback):
             self._on_step(state.global_step, state.max_steps)
         pause = state.global_step == self._until
         if state.global_step % self._every_steps and state.global_step != state.max_steps and not pause:
+            self._check_if_due(kwargs["model"], state, args)
             return control
         self._savepoint.stopped = self._evaluate(kwargs["model"], state, args)
         control.should_log = True
@@ -94,10 +102,18 @@ class Watch(TrainerCallback):
             self._on_log({"step": state.global_step, **{k: v for k, v in logs.items() if k != "epoch"}})
 
     def _evaluate(self, model: PreTrainedModel, state: TrainerState, args: TrainingArguments) -> str | None:
-        """Whether to stop, and what the mixture has become, is said by the first process."""
         reason = self._on_evaluate(model, state.global_step, self._savepoint.tokens)
-        heard: list[Any] = [reason, self._savepoint.stream.state_dict()]
+        return self._heard(reason, args)
+
+    def _check_if_due(self, model: PreTrainedModel, state: TrainerState, args: TrainingArguments) -> None:
+        if self._on_check is not None and self._check_steps and state.global_step % self._check_steps == 0:
+            self._on_check(model, state.global_step)
+            self._heard(None, args)
+
+    def _heard(self, reason: str | None, args: TrainingArguments) -> str | None:
+        """Whether to stop, and what the mixture has become, as the first process says."""
+        told: list[Any] = [reason, self._savepoint.stream.state_dict()]
         if args.world_size > 1:
-            broadcast_object_list(heard)
-            self._savepoint.stream.load_state_dict(heard[1])
-        return heard[0]
+            broadcast_object_list(told)
+            self._savepoint.stream.load_state_dict(told[1])
+        return told[0]
