@@ -84,7 +84,7 @@ def build_pressed_world(folder: Path, *, method: str, items: int = 60) -> Path:
     settings = yaml.safe_load(path.read_text("utf-8")) | {"constraints": True}
     settings["training"] |= {"learning_rate": 5e-3 if method == "full" else 3e-2, "kl_weight": 0.5}
     settings["replay"]["rows"] = 160
-    settings["evaluation"]["dev_items"] = items
+    settings["evaluation"] |= {"dev_items": items, "check_items": 2}
     settings["keep"] = {
         name: {"margin_points": 2, "task": {"type": "procedural", "generator": f"nano/{name}", "items": items,
                                             "max_new_tokens": 10}}

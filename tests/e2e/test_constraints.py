@@ -34,6 +34,13 @@ def test_looks_move_what_holds_an_ability_and_tell_why(whole: World) -> None:
     assert all({"kl", "kl_replay", "kl_replay/sorting", "kl_replay/facts"} <= line.keys() for line in logged)
 
 
+def test_checks_between_the_looks_put_a_brake_on_what_slips(whole: World) -> None:
+    brakes = [event for event in whole.story if event["event"] == "brake"]
+    assert brakes
+    assert {event["step"] % 4 for event in brakes} <= {1, 2, 3}  # a look does more than a check
+    assert all(1.0 <= event["weight"] / event["weight_before"] <= 2.0 for event in brakes if event["drop"] > 0.2)
+
+
 def test_a_kill_among_the_moves_changes_nothing(whole: World, tmp_path: Path) -> None:
     moves = sum(event["event"] == "adjustment" for event in whole.story)
     build_pressed_world(tmp_path, method="full")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgetless.constraints import LEAST, MOST, SHARE_FLOOR, Slack, moved, shares_of
+from forgetless.constraints import LEAST, MOST, MOST_BRAKE, SHARE_FLOOR, Slack, braked, moved, shares_of
 
 multipliers = st.floats(LEAST, MOST)
 pressures = st.floats(-1.0, 1.0)
@@ -34,6 +34,13 @@ def divisions(draw: st.DrawFn) -> tuple[dict[str, float], dict[str, float], dict
 @given(before=multipliers, pressure=pressures)
 def test_multipliers_stay_within_their_bounds(before: float, pressure: float) -> None:
     assert LEAST <= moved(before, pressure) <= MOST
+
+
+@given(before=st.floats(1.0, MOST_BRAKE), first=pressures, second=pressures)
+def test_a_brake_is_bounded_and_never_falls_as_pressure_rises(before: float, first: float, second: float) -> None:
+    less, more = sorted((first, second))
+    assert 1.0 <= braked(before, less) <= braked(before, more) <= MOST_BRAKE
+    assert braked(1.0, min(0.0, less)) == 1.0
 
 
 @given(before=multipliers, first=pressures, second=pressures)

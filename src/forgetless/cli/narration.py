@@ -182,6 +182,7 @@ _LINES: Final[dict[str, Callable[[Event], str]]] = {
     "log": _log,
     "evaluation": _evaluation,
     "adjustment": lambda e: f"step {e['step']}: {e['reason']}",
+    "brake": lambda e: f"step {e['step']}: {e['reason']}" if e["weight"] > e["weight_before"] else "",
     "alarm": lambda e: f"ALARM at step {e['step']}: {e['message']}",
     "stop": lambda e: f"stopped at step {e['step']}: {e['reason']}",
     "chosen": lambda e: f"chosen: step {e['step']} ({e['reason']})",

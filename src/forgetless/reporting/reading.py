@@ -11,6 +11,7 @@ that are read:
     log          step, loss, ce, kl, domain_kl, entropy, learning_rate
     evaluation   the fields of `Evaluation`
     adjustment   the fields of `Adjustment`
+    brake        capability, weight_before, weight
     alarm        step, capability, message
     stop         step, reason
     chosen       step, reason
@@ -33,6 +34,7 @@ import yaml
 from forgetless.errors import RunFolderError
 from forgetless.records import Adjustment, Certificate, Evaluation, Example, MixtureShare, PathStep, from_json
 from forgetless.reporting.view import (
+    Braked,
     LogPoint,
     MixtureView,
     Moment,
@@ -85,6 +87,7 @@ def build_view(folder: Path) -> View:
         logs=_by_step(_some(LogPoint, e) for e in _of(events, "log") if "step" in e),
         evaluations=_by_step(_records(Evaluation, _of(events, "evaluation"))),
         adjustments=tuple(_records(Adjustment, _of(events, "adjustment"))),
+        brakes=tuple(_brakes(_of(events, "brake"))),
         alarms=tuple(_moment(e, "message") for e in _of(events, "alarm")),
         stop=_last_moment(events, "stop"),
         chosen=_last_moment(events, "chosen"),
@@ -112,6 +115,15 @@ def _records(kind: type[T], data: Sequence[Event]) -> Iterator[T]:
     for fields in data:
         with contextlib.suppress(TypeError, ValueError, AttributeError):
             yield from_json(kind, fields)
+
+
+def _brakes(events: Sequence[Event]) -> Iterator[Braked]:
+    raised: dict[str, list[float]] = {}
+    for event in events:
+        with contextlib.suppress(KeyError, TypeError):
+            if event["weight"] > event["weight_before"]:
+                raised.setdefault(str(event["capability"]), []).append(float(event["weight"]))
+    return (Braked(name, len(weights), max(weights)) for name, weights in raised.items())
 
 
 def _by_step(points: Iterator[T]) -> tuple[T, ...]:

@@ -100,6 +100,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Braked:
+    """An ability whose λ checks between looks have raised: how often, and the largest λ that it had so."""
+
+    capability: str
+    times: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shipped:
     """Which folder the run speaks for."""
 
@@ -127,6 +136,7 @@ class View:
     logs: tuple[LogPoint, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
+    brakes: tuple[Braked, ...] = ()
     alarms: tuple[Moment, ...] = ()
     stop: Moment | None = None
     chosen: Moment | None = None

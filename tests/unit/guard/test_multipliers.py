@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from scripted_models import ListTask, ScriptedModel, exam_of
 
-from forgetless.constraints import SHARE_FLOOR
+from forgetless.constraints import MOST_BRAKE, SHARE_FLOOR
 from forgetless.guard import Guard, Multipliers
+from forgetless.guard.probe import Signal
 from forgetless.mixture import MixturePlan, MixtureStream, StreamSpec
 from forgetless.recipe import Recipe
 from forgetless.records import Adjustment, CapabilityScore, Evaluation, from_json
@@ -34,7 +35,7 @@ def mixture(parts: dict[str, float] = PARTS) -> MixtureStream:
 
 @pytest.fixture
 def make_multipliers(run: RunFolder) -> MakeMultipliers:
-    def make(stream: MixtureStream, *, tokens: int = 40_000, test: int = 4000) -> Multipliers:
+    def make(stream: MixtureStream, *, tokens: int = 40_000, test: int = 4000, probe: Any = None) -> Multipliers:
         recipe = Recipe.model_validate(
             {
                 "name": "test",
@@ -47,7 +48,7 @@ def make_multipliers(run: RunFolder) -> MakeMultipliers:
         )
         exam = exam_of(ListTask("maths", test=test), ListTask("sorting", fresh=True, test=test), margin=0.02)
         plan = MixturePlan(steps=100, tokens=tokens, tokens_per_step=tokens // 100, shares=())
-        return Multipliers(exam.capabilities, stream=stream, plan=plan, recipe=recipe, run=run)
+        return Multipliers(exam.capabilities, stream=stream, plan=plan, recipe=recipe, run=run, probe=probe)
 
     return make
 
@@ -189,3 +190,70 @@ def test_an_alarm_ends_a_run_only_where_no_move_is_left(
     later.multipliers = make_multipliers(mixture())
     later.load_state_dict(json.loads(json.dumps(guard.state_dict())))
     assert later.multipliers.state_dict() == guard.multipliers.state_dict()
+
+
+# Checks between the looks
+
+
+class Told:
+    """A probe that says what it is told."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Signal] = {}
+
+    def every_steps(self, tokens_per_step: float) -> int:
+        return 3
+
+    def read(self, engine: Any) -> dict[str, Signal]:
+        return self.says
+
+
+def signal(drop: float, *, kl: float = 0.01) -> Signal:
+    return Signal(drop=drop, error=0.001, kl=kl, n=16)
+
+
+def test_what_slips_between_looks_is_braked_and_let_go(make_multipliers: MakeMultipliers, run: RunFolder) -> None:
+    stream, probe = mixture(), Told()
+    multipliers = make_multipliers(stream, probe=probe)
+    assert multipliers.check_steps == 3
+    shares = stream.shares()
+    probe.says = {"maths": signal(0.3), "sorting": signal(0.0)}
+    for step, expected in ((3, 2.0), (6, 4.0), (9, MOST_BRAKE)):
+        multipliers.check(ScriptedModel("now"), step)  # type: ignore[arg-type]
+        assert stream.multipliers()["replay/maths"] == pytest.approx(expected)
+    assert stream.multipliers()["replay"] == 1.0
+    assert stream.shares() == shares  # a brake moves no rows
+    probe.says = {"maths": signal(0.0)}
+    multipliers.check(ScriptedModel("now"), 12)  # type: ignore[arg-type]
+    assert stream.multipliers()["replay/maths"] == pytest.approx(2.0)
+    brakes = [event for event in run.events() if event["event"] == "brake"]
+    assert [event["step"] for event in brakes] == [3, 6, 12]
+    assert "λ 8 → 16" in brakes[0]["reason"]
+    assert brakes[0]["capability"] == "maths"
+
+
+def test_kl_presses_only_beyond_twice_what_was_well(make_multipliers: MakeMultipliers) -> None:
+    stream, probe = mixture(), Told()
+    multipliers = make_multipliers(stream, probe=probe)
+    probe.says = {"maths": signal(0.0, kl=0.1)}
+    multipliers.check(ScriptedModel("now"), 3)  # type: ignore[arg-type]
+    assert stream.multipliers()["replay/maths"] == 1.0  # nothing is known of what KL costs here
+    multipliers.adjust(*look(step=5, maths=0.0))
+    at_look = stream.multipliers()["replay/maths"]
+    for kl, times in ((0.19, 1.0), (0.4, 2.0)):
+        probe.says = {"maths": signal(0.0, kl=kl)}
+        multipliers.check(ScriptedModel("now"), 6)  # type: ignore[arg-type]
+        assert stream.multipliers()["replay/maths"] == pytest.approx(at_look * times)
+
+
+def test_the_brake_continues_exactly(make_multipliers: MakeMultipliers) -> None:
+    probe = Told()
+    first, whole = make_multipliers(mixture(), probe=probe), mixture()
+    probe.says = {"maths": signal(0.3, kl=0.1), "sorting": signal(0.05, kl=0.2)}
+    first.check(ScriptedModel("now"), 3)  # type: ignore[arg-type]
+    first.adjust(*look(step=5, maths=0.1, sorting=0.0))
+    second = make_multipliers(whole, probe=probe)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    for multipliers in (first, second):
+        multipliers.check(ScriptedModel("now"), 6)  # type: ignore[arg-type]
+    assert first.state_dict() == second.state_dict()
