@@ -196,14 +196,14 @@ def _coverage(settings: ReplaySettings, replay: ReplayState) -> Iterator[str]:
         yield f"the base has {replay.unwritten:,} prompts to write, for {settings.rows:,} rows that it answers"
     if replay.unwritten and not replay.holes and settings.coverage != "as_written":
         missing = settings.rows - len(replay.prompts)
-        most = prompts_for_each(1, rows=settings.rows, missing=missing)
+        most = prompts_for_each(1, rows=settings.rows, replaced=missing)
         yield (
             "abilities that these leave uncovered are found once they are written: for each the base then writes up "
             f"to {most:,} more, which is not in the bill"
         )
     for hole in replay.holes:
         yield (
-            f"`{hole.capability}` is not covered by what the base writes by itself (likeness {hole.likeness:g}); "
+            f"`{hole.capability}` is not covered by the other replay prompts (likeness {hole.likeness:g}); "
             f"{hole.prompts:,} prompts are written that begin as its items do"
         )
 

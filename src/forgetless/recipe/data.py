@@ -143,8 +143,8 @@ class ReplaySettings(Settings):
     `endpoint` names one of the recipe's `endpoints`, which serves the base and answers in its place.
 
     `coverage` says how self-written prompts are chosen: `as_written`; `filled`, where the base also writes prompts for
-    the kept abilities that they leave uncovered; or `balanced`, filled and chosen so that kinds which it writes seldom
-    are not drowned by common ones.
+    the kept abilities that they, or given ones, leave uncovered; or `balanced`, filled and chosen so that kinds which
+    it writes seldom are not drowned by common ones.
     """
 
     share: Share
@@ -169,8 +169,11 @@ class ReplaySettings(Settings):
 
     @model_validator(mode="after")
     def _coverage_is_that_of_own_prompts(self) -> Self:
-        if self.coverage is not None and not self.writes_prompts:
-            raise ValueError("`coverage:` is about prompts that the base writes, and `prompts:` lists no `self`")
+        if self.coverage in ("as_written", "balanced") and not self.writes_prompts:
+            raise ValueError(
+                f"`coverage: {self.coverage}` is about prompts that the base writes, and `prompts:` lists no `self`; "
+                "only `filled` goes with given ones"
+            )
         if self.coverage is not None and self.raw_text:
             raise ValueError("`coverage:` is about prompts, and with `raw_text: true` the base continues texts")
         return self
@@ -179,6 +182,11 @@ class ReplaySettings(Settings):
     def writes_prompts(self) -> bool:
         """Whether the base writes prompts."""
         return "self" in self.prompts
+
+    @property
+    def fills_holes(self) -> bool:
+        """Whether the base writes prompts for what the others leave uncovered."""
+        return self.coverage in ("filled", "balanced")
 
     @property
     def origin(self) -> Literal["self", "given", "both"]:

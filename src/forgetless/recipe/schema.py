@@ -146,6 +146,19 @@ class Recipe(Questions):
     def _a_mix_is_written_out(cls, data: object) -> object:
         return write_out_mix(data)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _what_may_be_pressed_has_rows_of_its_own(cls, data: object) -> object:
+        """With constraints given prompts are filled too: more rows of a kind can be had only where there are some."""
+        replay = data.get("replay") if isinstance(data, dict) and data.get("constraints") else None
+        if not isinstance(data, dict) or not isinstance(replay, dict):
+            return data
+        prompts = replay.get("prompts", "self")
+        given = isinstance(prompts, list) and "self" not in prompts
+        if not given or replay.get("raw_text") or replay.get("coverage") is not None:
+            return data
+        return data | {"replay": replay | {"coverage": "filled"}}
+
     @model_validator(mode="after")
     def _shares_are_shares_of_the_total(self) -> Recipe:
         total = sum(s.share for s in self.sources.values()) + (self.replay.share if self.replay else 0.0)

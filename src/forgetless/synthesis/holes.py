@@ -19,7 +19,7 @@ SHARE_OF_HOLE: Final = 0.05
 """Of all rows, for the prompts that fill one hole."""
 
 SHARE_OF_HOLES: Final = 0.5
-"""Of the rows whose prompts the base writes, at most for all holes: the rest stays as broad as what it was taught."""
+"""Of the rows whose prompts the base writes, or of given ones, at most for all holes: the rest stays broad."""
 
 MOST_WORDS: Final = 12
 _FEWEST_WORDS = 2
@@ -51,16 +51,17 @@ def find_holes(capabilities: Mapping[str, Sequence[str]], prompts: Sequence[str]
     }
 
 
-def prompts_for_each(holes: int, *, rows: int, missing: int) -> int:
+def prompts_for_each(holes: int, *, rows: int, replaced: int) -> int:
     """How many prompts fill each of so many holes.
 
     Args:
         holes: How many there are.
         rows: Rows in all; a twentieth of them fills a hole, and no fewer than can be held apart as a kind.
-        missing: Rows whose prompts the base writes; at most half of them go to holes.
+        replaced: Rows that make room: those whose prompts the base writes, or all where they are given. At most half
+            of them go to holes.
     """
     wanted = max(FEWEST_ALIKE, round(SHARE_OF_HOLE * rows))
-    return min(wanted, int(SHARE_OF_HOLES * missing) // max(1, holes))
+    return min(wanted, int(SHARE_OF_HOLES * replaced) // max(1, holes))
 
 
 def beginnings_of(items: Sequence[str]) -> list[str]:

@@ -100,18 +100,20 @@ def choose_prompts(
     balanced = settings.coverage == "balanced"
     wanted, pool = SPARE * missing if balanced else missing, list[Prompt]()
     unwritten = wanted if author is None else sieve.fill(pool, author.own() if missing else (), wanted, quotes)
-    if author is None or unwritten or not missing:
+    if unwritten:
         return ChosenPrompts(tuple(given), unwritten, sieve.left_out(), len(pool))
 
     groups = group_by_form(_texts(pool)) if balanced else [0] * len(pool)
     filled = _Filled([], [], 0)
-    if settings.coverage != "as_written":
+    if settings.fills_holes:
         holes = find_holes(kinds, _texts([*given, *_taken(pool, groups, missing)]))
-        each = prompts_for_each(len(holes), rows=settings.rows, missing=missing)
+        each = prompts_for_each(len(holes), rows=settings.rows, replaced=missing or settings.rows)
         filled = _fill_holes(holes, each, author, sieve, quotes, kinds)
-    own = _taken(pool, groups, missing - len(filled.prompts) - filled.unwritten)
+    room = settings.rows - len(filled.prompts) - filled.unwritten
+    kept = given[:room]
+    own = _taken(pool, groups, min(missing, room - len(kept)))
     return ChosenPrompts(
-        prompts=(*given, *own, *filled.prompts),
+        prompts=(*kept, *own, *filled.prompts),
         unwritten=filled.unwritten,
         left_out=sieve.left_out(),
         self_written=len(pool) + len(filled.prompts),
@@ -129,7 +131,7 @@ class _Filled(NamedTuple):
 
 
 def _fill_holes(
-    likeness: Mapping[str, float], each: int, author: Author, sieve: _Sieve, quotes: Forbids, kinds: Kinds
+    likeness: Mapping[str, float], each: int, author: Author | None, sieve: _Sieve, quotes: Forbids, kinds: Kinds
 ) -> _Filled:
     """`each` prompts for every hole, begun as the items of its capability begin."""
     begun, holes, unwritten = list[Prompt](), list[Hole](), 0
@@ -137,7 +139,7 @@ def _fill_holes(
         before = len(begun)
         beginnings = [text for text in beginnings_of(kinds[name]) if sieve.leaves_room(text)]
         if each and beginnings:
-            unwritten += sieve.fill(begun, author.begun(beginnings, each), before + each, quotes)
+            unwritten += sieve.fill(begun, author.begun(beginnings, each), before + each, quotes) if author else each
         holes.append(Hole(name, found, len(begun) - before))
     return _Filled(begun, holes, unwritten)
 

@@ -124,9 +124,7 @@ def test_what_the_base_has_yet_to_write_is_said(world: World) -> None:
     assert "for each the base then writes up to 16 more" in holes
     assert told_of_replay(world, unwritten, coverage="as_written") == [written]
     found = ReplayState((), (), whole=False, block_rows=16, unwritten=16, holes=(Hole("sorting", 0.25, 0),))
-    assert (
-        "`sorting` is not covered by what the base writes by itself (likeness 0.25)" in told_of_replay(world, found)[1]
-    )
+    assert "`sorting` is not covered by the other replay prompts (likeness 0.25)" in told_of_replay(world, found)[1]
     texts = ReplayState(((Message("user", "", raw_text=True),),), (), whole=True, block_rows=16)
     (ignored,) = told_of_replay(world, texts)
     assert ignored.startswith("`replay.coverage` is not read")

@@ -301,9 +301,26 @@ def test_prompts_cover_what_is_kept_where_the_base_writes_them(
     assert parse_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
 
 
+def test_with_constraints_given_prompts_are_filled_too(with_setting: Change) -> None:
+    given = {"share": 0.5, "prompts": [{"files": ["p.jsonl"]}]}
+
+    def coverage(replay: dict[str, Any]) -> str | None:
+        data = with_setting("replay", replay) | {"constraints": True}
+        data["sources"]["rows"]["share"] = 0.5
+        recipe = parse_recipe(data)
+        assert recipe.replay is not None
+        assert parse_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+        return recipe.replay.coverage
+
+    assert coverage(given) == "filled"
+    assert coverage(given | {"raw_text": True}) is None
+    assert coverage({"share": 0.5, "coverage": "as_written"}) == "as_written"
+
+
 def test_coverage_of_prompts_that_the_base_does_not_write_is_refused(refusal: Refuse) -> None:
     given = {"share": 0.5, "coverage": "balanced", "prompts": [{"files": ["p.jsonl"]}]}
     assert "lists no `self`" in refusal("replay", given).rule
+    assert "lists no `self`" in refusal("replay", given | {"coverage": "as_written"}).rule
     assert "continues texts" in refusal("replay", {"share": 0.5, "coverage": "filled", "raw_text": True}).rule
 
 

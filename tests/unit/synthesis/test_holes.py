@@ -65,7 +65,7 @@ def test_a_hole_is_known_to_be_uncovered_and_can_be_begun() -> None:
     ],
 )
 def test_a_hole_takes_a_bounded_share(holes: int, rows: int, missing: int, each: int) -> None:
-    assert prompts_for_each(holes, rows=rows, missing=missing) == each
+    assert prompts_for_each(holes, rows=rows, replaced=missing) == each
 
 
 Replay = Callable[..., ReplayRows]
@@ -163,6 +163,29 @@ def test_prompts_of_files_cover_too(scripted: Any, replay: Replay, tmp_path: Pat
     (tmp_path / "given.txt").write_text("\n\n".join(letters(150, 5)))
     prompts = [FileSettings(files=["given.txt"]), "self"]
     assert replay(goes_on(scripted), prompts=prompts).holes == ()
+
+
+def test_given_prompts_make_room_for_what_they_leave_uncovered(scripted: Any, replay: Replay, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("\n\n".join(f"How much is {n} plus {n % 7}?" for n in range(220)))
+    given = [FileSettings(files=["given.txt"])]
+    engine = goes_on(scripted)
+    found = replay(engine, prompts=given, coverage="filled")
+    assert [(hole.capability, hole.prompts) for hole in found.holes] == [("letters", 16)]
+    assert (len(found.rows), about_letters(found.rows), found.self_written) == (200, 16, 16)
+    assert engine.written == len(engine.begun)  # nothing but what was begun for it
+    assert replay(goes_on(scripted), prompts=given, coverage=None).holes == ()
+
+
+def test_what_is_to_be_written_beside_given_prompts_is_known_before(
+    scripted: Any, arguments: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "given.txt").write_text("\n\n".join(f"How much is {n} plus {n % 7}?" for n in range(220)))
+    asked = arguments(prompts=[FileSettings(files=["given.txt"])], coverage="filled")
+    for engine in (None, goes_on(scripted)):
+        state = replay_state(engine, **asked)
+        assert (state.whole, state.unwritten, len(state.prompts)) == (False, 16, 184)
+    self_replay(goes_on(scripted), **asked)
+    assert replay_state(goes_on(scripted), **asked).complete
 
 
 def test_what_a_test_item_asks_is_no_prompt_for_a_hole(scripted: Any, replay: Replay) -> None:
