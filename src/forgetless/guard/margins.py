@@ -6,6 +6,7 @@ is asked: a task too small to tell says so before anything is trained.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from forgetless.errors import TaskError
@@ -14,7 +15,6 @@ from forgetless.tasks import Task
 from forgetless.verdicts import assumed_discordance, smallest_margin_points, training_budget
 
 _SAMPLE = 64
-_BETTING_COST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,19 @@ class JudgedPart:
         units: Items, or groups where items share one (rule 12).
         exact: Whether losses and gains are counted; otherwise the verdict bets, which needs more items.
         discordance: π, assumed (rule 20).
+        largest_group: Items of the largest group.
     """
 
     items: int
     units: int
     exact: bool
     discordance: float
+    largest_group: int = 1
+
+    @property
+    def bets(self) -> int:
+        """Whole bets that the units are worth: rule 12 bets on a group by its share of the largest."""
+        return max(1, self.items // self.largest_group)
 
 
 def judged_part(task: Task, *, limit: int | None) -> JudgedPart:
@@ -44,12 +51,14 @@ def judged_part(task: Task, *, limit: int | None) -> JudgedPart:
     size = task.size("test")
     items = size if limit is None else min(limit, size)
     seen = task.items("dev", limit=_SAMPLE) if task.fresh else task.items("test", limit=limit)
-    alone = len({item.group or item.id for item in seen}) / len(seen)
+    sizes = Counter(item.group or item.id for item in seen)
+    alone = len(sizes) / len(seen)
     return JudgedPart(
         items=items,
         units=round(items * alone),
         exact=task.binary and alone == 1.0,
         discordance=assumed_discordance(binary=task.binary),
+        largest_group=max(sizes.values(), default=1),
     )
 
 
@@ -65,8 +74,7 @@ def training_aim(capability: Capability, part: JudgedPart, *, discordance: float
     """
     if capability.target == "list" and part.items == capability.task.size("test"):
         return capability.margin
-    units = part.units if part.exact else max(1, part.units // _BETTING_COST)
-    return training_budget(capability.margin, units, discordance, alpha, jointly=jointly)
+    return training_budget(capability.margin, part.bets, discordance, alpha, jointly=jointly, exact=part.exact)
 
 
 def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabilities: int) -> float:
@@ -81,7 +89,7 @@ def default_margin_points(name: str, part: JudgedPart, *, alpha: float, capabili
     Raises:
         TaskError: There is no such margin below 100 points.
     """
-    points = smallest_margin_points(part.units, part.discordance, alpha, capabilities=capabilities, exact=part.exact)
+    points = smallest_margin_points(part.bets, part.discordance, alpha, capabilities=capabilities, exact=part.exact)
     if points is None:
         raise TaskError(
             field=f"keep.{name}.margin_points",

@@ -25,7 +25,7 @@ def plan_capabilities(recipe: Recipe, exam: Exam, *, dev_items: int, alpha: floa
 def plan_domain(recipe: Recipe, exam: Exam, *, dev_items: int, alpha: float) -> DomainPlan:
     """The domain's items, and the gain that they can show: the test is that of a drop, turned round."""
     part = judged_part(exam.domain, limit=recipe.evaluation.test_items)
-    gain = detectable_drop(part.units, part.discordance, alpha, exact=part.exact)
+    gain = detectable_drop(part.bets, part.discordance, alpha, exact=part.exact)
     return DomainPlan(min(dev_items, exam.domain.size("dev")), part.items, gain)
 
 
@@ -109,9 +109,11 @@ def _capability(recipe: Recipe, capability: Capability, together: int, dev_items
         discordance=discordance,
         margin=capability.margin,
         margin_given=recipe.keep[capability.name].margin_points is not None,
-        detectable_drop=detectable_drop(units, discordance, alpha / together, exact=exact),
-        certifiable_margin=certifiable_margin(units, discordance, alpha, exact=exact),
-        certifiable_together=certifiable_margin(units, discordance, alpha, jointly=together, exact=exact),
+        detectable_drop=detectable_drop(
+            part.bets, discordance, alpha / together, exact=exact, margin=None if exact else capability.margin
+        ),
+        certifiable_margin=certifiable_margin(part.bets, discordance, alpha, exact=exact),
+        certifiable_together=certifiable_margin(part.bets, discordance, alpha, jointly=together, exact=exact),
         aim=training_aim(capability, part, discordance=discordance, alpha=alpha, jointly=together),
         target=capability.target,
     )

@@ -103,6 +103,17 @@ def drop_p_value(losses: int, gains: int, n: int, *, noise: float = 0.0) -> floa
     return max(mcnemar_p(losses, gains), score, gate)
 
 
+def drops(losses: ArrayLike, gains: ArrayLike, n: int, *, alpha: float, noise: float = 0.0) -> Bools:
+    """Whether each (b, c) shows a drop beyond `noise`: `drop_p_value` at most `alpha`, any shape."""
+    b, c = np.broadcast_arrays(np.asarray(losses), np.asarray(gains))
+    score = special.ndtr(-tango_statistic(c, b, n, noise)) <= alpha
+    net = np.maximum(b - c, 1)
+    gate = (b > c) & (special.betainc(net, n - net + 1, noise) <= alpha)
+    mcnemar = (b > 0) & (special.betainc(np.maximum(b, 1), c + 1, 0.5) <= alpha)
+    shown: Bools = score & gate & mcnemar
+    return shown
+
+
 def floor_items(margin: float, alpha: float) -> int:
     """Rule 4. Fewest items that could certify `margin` at all: ⌈ln α / ln(1 − m)⌉, at which no loss at all would do."""
     return math.ceil(math.log(alpha) / math.log1p(-margin))

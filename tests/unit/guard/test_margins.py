@@ -55,6 +55,7 @@ def test_the_test_part_is_counted_as_a_verdict_counts_it() -> None:
     assert judged_part(ListTask("maths"), limit=90).units == 90
     grouped = judged_part(ListTask("maths", group="passage"), limit=None)
     assert (grouped.items, grouped.units, grouped.exact) == (160, 1, False)
+    assert (plain.bets, grouped.bets) == (160, 1)
     graded = judged_part(ListTask("maths", binary=False), limit=None)
     assert (graded.exact, graded.discordance) == (False, ASSUMED_SPREAD)
 
