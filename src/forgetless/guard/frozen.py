@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgetless.engines import TransformersEngine
-from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, read_back, save_shipped
+from forgetless.errors import RunFolderError
+from forgetless.models import AdapterPath, LinearPath, LoadedModel, path_between, read_back, save_shipped, weights_hash
 from forgetless.rundir import content_hash
 
 if TYPE_CHECKING:
@@ -78,10 +79,24 @@ class Frozen:
         )
 
     def save_between(self, a: float, folder: Path) -> TransformersEngine:
-        """Save θ(a), and answer for what is read back from there. The walk ends with it."""
-        save_shipped(self.base, self.path.at(a), folder)
+        """Save θ(a), and answer for what is read back from there. The walk ends with it.
+
+        Raises:
+            RunFolderError: What is read back is not, bit for bit, the model that the walk has judged.
+        """
+        point = self.path.at(a)
+        judged = weights_hash(point)
+        save_shipped(self.base, point, folder)
         vars(self).pop("path")
-        return self._engine(read_back(self.base, folder))
+        saved = read_back(self.base, folder)
+        if weights_hash(saved.model) != judged:
+            raise RunFolderError(
+                field="certified",
+                value=folder,
+                rule=f"reads back as other weights than those that were judged at a = {a:g}; nothing is shown of them",
+                way_out="check the disk, remove the folder, and resume the run",
+            )
+        return self._engine(saved)
 
     def _engine(self, loaded: LoadedModel) -> TransformersEngine:
         return TransformersEngine(loaded.model, loaded.format, model_hash=loaded.hash, batch_tokens=self.batch_tokens)

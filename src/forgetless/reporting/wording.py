@@ -45,7 +45,10 @@ def second_line(view: View) -> Phrase | None:
     domain = certificate.certified_domain
     if domain is None or domain.outcome != "gained":
         return phrase("headline.in_between", a=a)
-    return phrase("headline.in_between_gain", a=a, **_change(domain))
+    whole, there = certificate.domain.tuned_score, domain.tuned_score
+    if whole is None or there is None or whole <= there:
+        return phrase("headline.in_between_gain", a=a, **_change(domain))
+    return phrase("headline.in_between_cost", a=a, cost=numbers.size(whole - there), **_change(domain))
 
 
 def position(view: View) -> Phrase | None:

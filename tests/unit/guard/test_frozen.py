@@ -8,8 +8,9 @@ import pytest
 from tiny_models import tiny_llama, tiny_tokenizer
 
 from forgetless.engines import TransformersEngine
+from forgetless.errors import RunFolderError
 from forgetless.guard import Frozen
-from forgetless.models import LoadedModel, load_folder, save_model, weights_hash
+from forgetless.models import LoadedModel, load_folder, read_back, save_model, weights_hash
 from forgetless.records import Message
 
 PAIRS = [((Message("user", "What is two and three?"),), answer) for answer in ("five", "a house")]
@@ -48,3 +49,18 @@ def test_what_leaves_the_memory_leaves_no_file(base: LoadedModel, tmp_path: Path
     frozen = Frozen.save(base, lambda: tiny_llama(2), tmp_path / "run" / "model", batch_tokens=512)
     frozen.between(0.5)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model"]
+
+
+def test_files_that_read_back_as_another_model_are_refused(
+    base: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = Frozen.save(base, lambda: tiny_llama(2), tmp_path / "run" / "model", batch_tokens=512)
+
+    def spoiled(base: LoadedModel, folder: Path) -> LoadedModel:
+        read = read_back(base, folder)
+        next(read.model.parameters()).data.mul_(1.001)
+        return read
+
+    monkeypatch.setattr("forgetless.guard.frozen.read_back", spoiled)
+    with pytest.raises(RunFolderError, match=r"other weights than those that were judged at a = 0\.5"):
+        frozen.save_between(0.5, tmp_path / "run" / "certified")

@@ -50,6 +50,7 @@ def test_the_certified_model_in_between_gets_its_own_line(gentle):
     view = replace(gentle, certificate=certificate(REPLAYED))
     assert view.certificate.certified_a == 0.25
     assert say(wording.second_line(view), "en").startswith("Between base and tuned model, a = 0.25 is certified")
+    assert "That is 30.3 points less than the tuned model gained" in say(wording.second_line(view), "en")
     assert wording.second_line(gentle) is None
 
 
