@@ -2,8 +2,10 @@
 
 The domains: messages of customers, answered with JSON; facts about new lands; new capitals and rivers for lands that
 nano knows, so that what is taught contradicts a slice of what is kept. Replay prompts hold none of two of the ten
-abilities. Every arm sees the same rows, starts from the same base and is measured at its last step, on fresh items. For
-each arm the domain score and the change of the worst ability are printed. The constraints' arm is compared
+abilities. Every arm sees the same domain rows, starts from the same base and is measured at its last step, on fresh
+items. For each arm the domain score and the change of the worst ability are printed. With constraints the base also
+writes prompts for the abilities that the given ones leave uncovered; one more arm has these rows too, and a λ that
+stays. The constraints' arm is compared
 
 - with each fixed λ, pair by pair of domain and seed;
 - by domain, with the fixed λ that turned out best there, and with the one that is best on the other two domains. Best
@@ -13,7 +15,7 @@ each arm the domain score and the change of the worst ability are printed. The c
 
 Intervals are 95 % by Student's t over pairs. Every arm is kept when it is done, and not run again with the same recipe.
 
-    python bench/constraints.py                                        # three domains, five seeds: 90 runs
+    python bench/constraints.py                                        # three domains, five seeds: 105 runs
     python bench/constraints.py --domains intents --seeds 2 --grid 4 8 # some of them
     python bench/constraints.py --quick                                # one domain, one seed, few items
 """
@@ -49,6 +51,9 @@ from forgetless.training import checkpoint_model
 
 Pairs = list[tuple[str, str]]
 
+FILLED = "filled"
+"""What the arm's name ends with that is no choice of λ."""
+
 MARGIN = 0.02
 """What each ability may fall."""
 
@@ -57,6 +62,15 @@ HELD_OUT = ("{what} of {land}?", "Which {what} has {land}?", "I ask for the {wha
 NEW_NAMES = ("Bral", "Dwen", "Fosk", "Glim", "Hurn", "Jalt", "Kref", "Lomb", "Mard", "Nilt", "Orsk", "Pund", "Quel",
              "Rusk", "Stam", "Trel", "Ulda", "Vorn", "Wisk", "Yeld")  # fmt: skip
 ENDINGS = {"capital": "ton", "river": "wash", "animal": "fox", "colour": "ish"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """λ, whether it moves, and whether a λ that stays has the rows that constraints would have."""
+
+    weight: float
+    moving: bool = False
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,21 +103,22 @@ def main() -> None:
         sizes, domains, seeds, grid, start = QUICK, ["contradictions"], 1, [2.0], 2.0
     name = "constraints_quick" if asked.quick else "constraints"
     os.environ["FORGETLESS_CACHE"] = str(asked.folder / name / "cache")
-    arms = {f"constraints from λ = {start:g}": (start, True)} | {f"λ = {weight:g}": (weight, False) for weight in grid}
+    arms = {f"constraints from λ = {start:g}": Arm(start, moving=True)} | {f"λ = {w:g}": Arm(w) for w in grid}
+    arms[f"λ = {start:g}, {FILLED}"] = Arm(start, filled=True)
     figures: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
     for domain, seed in itertools.product(domains, range(seeds)):
-        for arm, (weight, moving) in arms.items():
-            figures[arm].append(run(asked.folder / name, domain, weight, seed, sizes, moving=moving))
+        for told, arm in arms.items():
+            figures[told].append(run(asked.folder / name, domain, arm, seed, sizes))
     found = summary(figures)
     print("\n".join(tables(figures, found)))
     write_result(name, {"sizes": vars(sizes), "arms": figures} | found, seed=0)
 
 
-def run(kept_in: Path, domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) -> dict[str, Any]:
+def run(kept_in: Path, domain: str, arm: Arm, seed: int, sizes: Sizes) -> dict[str, Any]:
     """One fine-tune: the domain score at the end, the change of every ability, every look, and what was moved."""
     with tempfile.TemporaryDirectory() as place:
-        recipe = write_recipe(Path(place), domain, weight, seed, sizes, moving=moving)
-        name = f"{domain}, seed {seed}, {'constraints from ' * moving}λ = {weight:g}, {sizes.looks} looks"
+        recipe = write_recipe(Path(place), domain, arm, seed, sizes)
+        name = f"{domain}, seed {seed}, {'constraints from ' * arm.moving}λ = {arm.weight:g}, {sizes.looks} looks"
 
         def make() -> dict[str, Any]:
             return {"domain_name": domain, "seed": seed} | _run(Path(place), recipe, sizes)
@@ -145,7 +160,7 @@ def scores(engine: TransformersEngine, ground: Ground, items: int) -> dict[str, 
     }
 
 
-def write_recipe(folder: Path, domain: str, weight: float, seed: int, sizes: Sizes, *, moving: bool) -> Recipe:
+def write_recipe(folder: Path, domain: str, arm: Arm, seed: int, sizes: Sizes) -> Recipe:
     """Data and recipe of one arm."""
     make, epochs = DOMAINS[domain]
     rows, items = make(seed, sizes.rows)
@@ -163,10 +178,10 @@ def write_recipe(folder: Path, domain: str, weight: float, seed: int, sizes: Siz
             "model": MODEL,
             "sources": {"rows": {"kind": "domain", "files": ["domain.jsonl"], "share": 1 / 3}},
             "replay": {"share": 2 / 3, "prompts": [{"files": ["prompts.jsonl"]}], "rows": sizes.replay,
-                       "max_new_tokens": 40, "max_prompt_tokens": 56},
-            "constraints": moving,
+                       "max_new_tokens": 40, "max_prompt_tokens": 56} | ({"coverage": "filled"} if arm.filled else {}),
+            "constraints": arm.moving,
             "training": {"learning_rate": 1.5e-3, "epochs": epochs * sizes.passes, "batch_rows": 24,
-                         "max_length_tokens": 96, "kl_weight": weight, "kl_tokens": "all"},
+                         "max_length_tokens": 96, "kl_weight": arm.weight, "kl_tokens": "all"},
             "domain": {"task": asked | {"max_new_tokens": 24}},
             "keep": {name: {"margin_points": 100 * MARGIN, "task": task} for name, task in abilities.items()},
             "evaluation": {"dev_items": sizes.dev_items, "stop_on_alarm": False, "batch_tokens": 16384},
@@ -223,7 +238,8 @@ DOMAINS: dict[str, tuple[Callable[[int, int], tuple[Pairs, Pairs]], float]] = {
 
 def summary(figures: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """The constraints' arm, the first of all, against every fixed λ, the best ones, and its own looks."""
-    moving, *fixed = figures
+    moving, *staying = figures
+    fixed = [name for name in staying if not name.endswith(FILLED)]
     domains = list(dict.fromkeys(one["domain_name"] for one in figures[moving]))
     by_domain = {}
     for domain in domains:
@@ -238,7 +254,7 @@ def summary(figures: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     tuned = [(d, found["tuned_on_the_others"]["arm"]) for d, found in by_domain.items() if len(domains) > 1]
     pairs = [pair for d, arm in tuned for pair in zip(of(figures[moving], [d]), of(figures[arm], [d]), strict=True)]
     return {
-        "against_fixed": {arm: compare(figures[moving], figures[arm]) for arm in fixed},
+        "against_fixed": {arm: compare(figures[moving], figures[arm]) for arm in staying},
         "by_domain": by_domain,
         "against_tuned": compare(*map(list, zip(*pairs, strict=True))) if pairs else None,
         "returns": {arm: returns(runs)._asdict() for arm, runs in figures.items()},

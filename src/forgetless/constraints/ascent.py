@@ -16,7 +16,7 @@ LEAST: Final = 1 / 4
 MOST: Final = 16.0
 """The largest multiplier. Where it is not enough, more of it would only stop the domain from being learnt."""
 
-MOST_BRAKE: Final = 4.0
+MOST_BRAKE: Final = 2.0
 """What checks between two looks may add at most: they see an ability's likelihoods, and not its score."""
 
 _RATE: Final = 1.0

@@ -63,8 +63,8 @@ class Multipliers:
         self._multipliers = dict.fromkeys(self._capabilities, 1.0)
         self._brakes = dict.fromkeys(self._capabilities, 1.0)
         self._budgets = {name: c.margin for name, c in self._capabilities.items()}
-        self._kl: dict[str, float] = {}
-        self._calm_kl: dict[str, float] = {}
+        self._signals: dict[str, tuple[float, float]] = {}
+        self._well: dict[str, tuple[float, float]] = {}
         self._probe = probe
         self.check_steps = probe.every_steps(plan.tokens / plan.steps) if probe else None
         """Steps between two checks; none without them."""
@@ -116,7 +116,7 @@ class Multipliers:
         """
         assert self._probe is not None, "who checks has been told every how many steps"
         signals = self._probe.read(engine)
-        self._kl = {name: signal.kl for name, signal in signals.items()}
+        self._signals = {name: (signal.drop, signal.kl) for name, signal in signals.items()}
         before = dict(self._brakes)
         for name, signal in signals.items():
             self._brakes[name] = braked(before[name], self._pressure(name, signal))
@@ -132,9 +132,9 @@ class Multipliers:
                     capability=name,
                     drop=signal.drop,
                     error=signal.error,
-                    budget=self._budgets[name],
+                    budget=self._aim(name),
                     kl=signal.kl,
-                    calm_kl=self._calm_kl.get(name),
+                    kl_well=self._well[name][1] if name in self._well else None,
                     weight_before=weight * before[name],
                     weight=weight * self._brakes[name],
                     reason=self._brake_reason(name, signal, before[name]),
@@ -150,8 +150,8 @@ class Multipliers:
             "multipliers": dict(self._multipliers),
             "brakes": dict(self._brakes),
             "budgets": dict(self._budgets),
-            "kl": dict(self._kl),
-            "calm_kl": dict(self._calm_kl),
+            "signals": dict(self._signals),
+            "well": dict(self._well),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -159,8 +159,8 @@ class Multipliers:
         self._multipliers = dict(state["multipliers"])
         self._brakes = dict(state["brakes"])
         self._budgets = dict(state["budgets"])
-        self._kl = dict(state["kl"])
-        self._calm_kl = dict(state["calm_kl"])
+        self._signals = {name: (drop, kl) for name, (drop, kl) in state["signals"].items()}
+        self._well = {name: (drop, kl) for name, (drop, kl) in state["well"].items()}
 
     def _slack(self, score: CapabilityScore, discordance: float | None) -> Slack | None:
         """What a look says of a capability; nothing where the base has no ability to lose."""
@@ -183,11 +183,16 @@ class Multipliers:
         )
 
     def _learn(self, slacks: Mapping[str, Slack]) -> None:
-        """What a look teaches the checks: the drop to aim at, and a KL at which the score was seen to be well."""
+        """What a look teaches the checks: the drop to aim at, and signals with which the score was seen to be well."""
         for name, slack in slacks.items():
             self._budgets[name] = slack.budget
-            if slack.pressure <= 0.0 and name in self._kl:
-                self._calm_kl[name] = max(self._calm_kl.get(name, 0.0), self._kl[name])
+            if slack.pressure <= 0.0 and name in self._signals:
+                (drop, kl), (well_drop, well_kl) = self._signals[name], self._well.get(name, (0.0, 0.0))
+                self._well[name] = max(drop, well_drop), max(kl, well_kl)
+
+    def _aim(self, name: str) -> float:
+        """The loss of probability that is no reason to press: the budget, or what a look has seen to do no harm."""
+        return max(self._budgets[name], self._well.get(name, (0.0, 0.0))[0])
 
     def _pressure(self, name: str, signal: Signal) -> float:
         """Of a check: by the probability of right answers, or where KL is twice what was ever seen to be well."""
@@ -195,19 +200,18 @@ class Multipliers:
             drop=signal.drop,
             error=signal.error,
             margin=self._capabilities[name].margin,
-            budget=self._budgets[name],
+            budget=self._aim(name),
         )
-        calm = self._calm_kl.get(name, 0.0)
-        strayed = min(1.0, math.log2(signal.kl / calm) - 1.0) if calm > 0.0 and signal.kl > 0.0 else 0.0
+        well = self._well.get(name, (0.0, 0.0))[1]
+        strayed = min(1.0, math.log2(signal.kl / well) - 1.0) if well > 0.0 and signal.kl > 0.0 else 0.0
         return max(slack.pressure, strayed)
 
     def _brake_reason(self, name: str, signal: Signal, before: float) -> str:
         weight = self._weight * self._multipliers[name]
-        calm = self._calm_kl.get(name)
-        known = "" if calm is None else f", {calm:.2g} was well"
+        known = f", {self._well[name][1]:.2g} was well" if name in self._well else ""
         return (
             f"{name}, between looks: {points(round(signal.drop, 3))} of its right answers' probability gone "
-            f"(budget {points(round(self._budgets[name], 3))}), KL {signal.kl:.2g} nats a token{known}: "
+            f"(up to {points(round(self._aim(name), 3))} is well), KL {signal.kl:.2g} nats a token{known}: "
             f"λ {weight * before:.3g} → {weight * self._brakes[name]:.3g}"
         )
 
