@@ -8,7 +8,15 @@ from pathlib import Path
 
 from forgetless.engines import EndpointEngine, Engine, TransformersEngine, connect_endpoint
 from forgetless.errors import EndpointError
-from forgetless.guard import Capability, Comparer, capabilities_of, draw_test_items, fresh_seeds, measure_noises
+from forgetless.guard import (
+    Capability,
+    Comparer,
+    capabilities_of,
+    draw_test_items,
+    fresh_seeds,
+    measure_noises,
+    record_looks,
+)
 from forgetless.models import load_finished
 from forgetless.progress import Progresses, unwatched
 from forgetless.ranks import led
@@ -67,6 +75,7 @@ def compare(
     for engine in (before, after):
         if isinstance(engine, EndpointEngine):
             _rehearse(engine, tasks, items)
+    looks = record_looks(tasks.values(), base_hash=before.model_hash, model_hash=after.model_hash)
     with tempfile.TemporaryDirectory() as passing:
         comparer = Comparer(before, after, base_scores=_scores(before, passing), scores=_scores(after, passing),
                             alpha=recipe.evaluation.alpha, stop_early=recipe.evaluation.stop_early,
@@ -75,7 +84,7 @@ def compare(
         verdicts = comparer.judge(capabilities, items, noises=noises)
         domain = comparer.judge_domain(tasks["domain"], items["domain"]) if "domain" in tasks else None
         examples = comparer.examples(tasks, items)
-    return CompareResult(verdicts, domain, _notes(before, after), tuple(examples))
+    return CompareResult(verdicts, domain, _notes(before, after, looks), tuple(examples))
 
 
 def _rows_asked_about(recipe: Recipe | ComparisonRecipe, folder: Path) -> Sequence[Row]:
@@ -154,7 +163,7 @@ def _noises(
                           store=shared_scores(), progress=progress)  # fmt: skip
 
 
-def _notes(before: Engine, after: Engine) -> tuple[str, ...]:
+def _notes(before: Engine, after: Engine, looks: int) -> tuple[str, ...]:
     served = {name: e for name, e in (("base", before), ("tuned", after)) if isinstance(e, EndpointEngine)}
     notes = [
         f"{name} is asked by messages: the server's own chat template writes its prompts (no `tokenizer` is named)"
@@ -170,5 +179,10 @@ def _notes(before: Engine, after: Engine) -> tuple[str, ...]:
         notes.append(
             f"{next(iter(served))} is asked at an endpoint and the other model in this process: where the two "
             "engines round or decode differently, that counts as a difference between the models"
+        )
+    if looks > 1:
+        notes.append(
+            f"this is look {looks} at these test items from this base: the more models are judged on them, the "
+            "likelier one of them is kept by luck"
         )
     return tuple(notes)

@@ -5,7 +5,7 @@ from forgetless.guard.certify import Certifier
 from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam, capabilities_of, rehearse, set_exam
 from forgetless.guard.frozen import Frozen
-from forgetless.guard.ledger import level_of_look, next_look
+from forgetless.guard.ledger import level_of_look, next_look, record_looks
 from forgetless.guard.margins import JudgedPart, judged_part, training_aim
 from forgetless.guard.multipliers import Multipliers
 from forgetless.guard.noise import first_items, in_other_batches, measure_noises
@@ -34,6 +34,7 @@ __all__ = [
     "level_of_look",
     "measure_noises",
     "next_look",
+    "record_looks",
     "rehearse",
     "set_exam",
     "training_aim",

@@ -19,7 +19,7 @@ from forgetless.guard.compare import Comparer, draw_test_items, fresh_seeds
 from forgetless.guard.exam import Exam
 from forgetless.guard.frozen import Frozen
 from forgetless.guard.in_turn import judge_in_turn
-from forgetless.guard.ledger import level_of_look, part_hash, record_look
+from forgetless.guard.ledger import level_of_look, record_looks
 from forgetless.guard.two_models import Items, TwoModels
 from forgetless.guard.watch import Choice
 from forgetless.progress import Progresses, unwatched
@@ -75,7 +75,7 @@ class Certifier:
     def certify(self, frozen: Frozen, choice: Choice) -> Certificate:
         """Measure, judge, walk the path, save what passed, and say what is shown."""
         items = self._draw(frozen)
-        looks = self._record_looks(frozen)
+        looks = record_looks(self.exam.tasks.values(), base_hash=frozen.base.hash, model_hash=frozen.tuned.hash)
         self.alpha = level_of_look(self.settings, looks)
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
         verdicts = comparer.judge(self.exam.capabilities, items, discordance=self.discordance, noises=self.noises)
@@ -110,15 +110,6 @@ class Certifier:
             return []
         comparer = self._comparer(frozen.base_engine(), frozen.tuned_engine(), self.run.scores)
         return comparer.examples(self.exam.tasks, self._draw(frozen))
-
-    def _record_looks(self, frozen: Frozen) -> int:
-        """Count this look on every fixed test part by itself, so that no other name, order or company starts anew."""
-        looks = [
-            record_look(base_hash=frozen.base.hash, model_hash=frozen.tuned.hash, test_hash=part_hash(task))
-            for task in self.exam.tasks.values()
-            if not task.fresh
-        ]
-        return max(looks, default=1)
 
     def _walk(self, frozen: Frozen, items: Items, tuned: tuple[Verdict, ...]) -> Iterator[PathStep]:
         order = sorted(self.exam.capabilities, key=lambda c: -self.discordance.get(c.name, 0.0))

@@ -69,6 +69,19 @@ def record_look(*, base_hash: str, model_hash: str, test_hash: str) -> int:
     return len(seen) + 1
 
 
+def record_looks(tasks: Iterable[Task], *, base_hash: str, model_hash: str) -> int:
+    """Write down a look at every fixed test part by itself, so that no other name, order or company starts anew.
+
+    Returns:
+        The largest of their numbers; 1 where all items are fresh.
+
+    Raises:
+        RunFolderError: The cache folder cannot be written.
+    """
+    fixed = [part_hash(task) for task in tasks if not task.fresh]
+    return max((record_look(base_hash=base_hash, model_hash=model_hash, test_hash=part) for part in fixed), default=1)
+
+
 def _looks(path: Path) -> Iterator[dict[str, str]]:
     if not path.exists():
         return
