@@ -291,7 +291,9 @@ def run(cell: Cell, rng: np.random.Generator) -> Rates:
     fixed = cell.judge == "fixed list"
     alarmed = Counter[str]()
     for _ in range(cell.gates):
-        alarm = (FixedListAlarm if fixed else FreshItemsAlarm)(names, planned=CHECKPOINTS, alpha=ALPHA)
+        alarm = (FixedListAlarm if fixed else FreshItemsAlarm)(
+            dict.fromkeys(names, MARGIN), planned=CHECKPOINTS, alpha=ALPHA
+        )
         d = flips(cell, rng, (CHECKPOINTS, CAPABILITIES, cell.n))
         if fixed:
             # Half of the items answer as they did at the checkpoint before.

@@ -23,6 +23,9 @@ from forgetless.rundir import RunFolder, ScoreStore
 from forgetless.tasks import Task, against, measure
 from forgetless.verdicts import AlarmReading, FixedListAlarm, FreshItemsAlarm, judge_all, judge_domain, pair
 
+_LARGEST_MARGIN = 0.99
+"""That bets can be tuned to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -165,11 +168,12 @@ class Alarms:
     """One error budget over the whole run, shared by fixed lists and fresh items (rule 13)."""
 
     def __init__(self, capabilities: Sequence[Capability], *, alpha: float, planned_evaluations: int) -> None:
-        fixed = [c.name for c in capabilities if not c.task.fresh]
-        fresh = [c.name for c in capabilities if c.task.fresh]
+        margins = {c.name: min(c.margin, _LARGEST_MARGIN) for c in capabilities}
+        fixed = {c.name: margins[c.name] for c in capabilities if not c.task.fresh}
+        fresh = {c.name: margins[c.name] for c in capabilities if c.task.fresh}
 
-        def part(names: Sequence[str]) -> float:
-            return alpha * len(names) / len(capabilities)
+        def part(watched: Mapping[str, float]) -> float:
+            return alpha * len(watched) / len(capabilities)
 
         self.fixed = FixedListAlarm(fixed, alpha=part(fixed), planned=planned_evaluations) if fixed else None
         self.fresh = FreshItemsAlarm(fresh, alpha=part(fresh), planned=planned_evaluations) if fresh else None

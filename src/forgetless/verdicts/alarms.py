@@ -46,18 +46,18 @@ class FixedListAlarm:
     Evaluations beyond the planned ones have no level left: they may watch, never alarm.
 
     Args:
-        capabilities: Names, fixed for the run.
+        margins: The drop to which bets on each capability are tuned where its scores are not right-or-wrong, by name.
+            The capabilities are fixed for the run.
         planned: K, the planned evaluations.
         alpha: Chance of any false alarm in the run.
-        margin: The drop to which bets are tuned where scores are not right-or-wrong.
     """
 
-    def __init__(self, capabilities: Sequence[str], *, planned: int, alpha: float = 0.05, margin: float = 0.02) -> None:
-        _check_plan(capabilities, planned)
-        self.capabilities = tuple(capabilities)
+    def __init__(self, margins: Mapping[str, float], *, planned: int, alpha: float = 0.05) -> None:
+        _check_plan(margins, planned)
+        self.capabilities = tuple(margins)
         self.planned = planned
         self.alpha = alpha
-        self.margin = margin
+        self.margins = dict(margins)
         self.evaluations = 0
 
     def update(self, differences_by_capability: Mapping[str, Floats]) -> dict[str, AlarmReading]:
@@ -69,7 +69,7 @@ class FixedListAlarm:
         """
         _check_names(differences_by_capability, self.capabilities)
         self.evaluations += 1
-        p_values = {name: drop_p_value(d, margin=self.margin) for name, d in differences_by_capability.items()}
+        p_values = {name: drop_p_value(d, margin=self.margins[name]) for name, d in differences_by_capability.items()}
         level = self.alpha / self.planned if self.evaluations <= self.planned else 0.0
         # Holm steps over all capabilities; those not measured now stay in the count.
         alarms = holm([p_values.get(name, 1.0) for name in self.capabilities], level)
@@ -96,20 +96,20 @@ class FreshItemsAlarm:
     the stake not yet placed, 1 − k/K, together reach C/α for C capabilities.
 
     Args:
-        capabilities: Names, fixed for the run.
+        margins: The drop to which the bets on each capability are tuned, by name. The capabilities are fixed for the
+            run.
         planned: K, the planned evaluations. Evaluations beyond it go on betting with what is there.
         alpha: Chance of any false alarm in the run.
-        margin: The drop to which the bets are tuned.
     """
 
-    def __init__(self, capabilities: Sequence[str], *, planned: int, alpha: float = 0.05, margin: float = 0.02) -> None:
-        _check_plan(capabilities, planned)
-        self.capabilities = tuple(capabilities)
+    def __init__(self, margins: Mapping[str, float], *, planned: int, alpha: float = 0.05) -> None:
+        _check_plan(margins, planned)
+        self.capabilities = tuple(margins)
         self.planned = planned
         self.alpha = alpha
-        self.margin = margin
-        self._bets = betting.bets_for(margin).sizes
-        self._log_wealth = {name: np.full(len(self._bets), -math.inf) for name in self.capabilities}
+        self.margins = dict(margins)
+        self._bets = {name: betting.bets_for(margin).sizes for name, margin in margins.items()}
+        self._log_wealth = {name: np.full(len(bets), -math.inf) for name, bets in self._bets.items()}
         self._evaluations = dict.fromkeys(self.capabilities, 0)
 
     def update(self, differences_by_capability: Mapping[str, Floats]) -> dict[str, AlarmReading]:
@@ -140,11 +140,11 @@ class FreshItemsAlarm:
         k, planned = self._evaluations[name], self.planned
         started = np.logaddexp(self._log_wealth[name], -math.log(planned)) if k <= planned else self._log_wealth[name]
         with np.errstate(divide="ignore"):
-            self._log_wealth[name] = started + np.log1p(-np.outer(differences, self._bets)).sum(axis=0)
-        log_mean = float(np.logaddexp.reduce(self._log_wealth[name])) - math.log(len(self._bets))
+            self._log_wealth[name] = started + np.log1p(-np.outer(differences, self._bets[name])).sum(axis=0)
+        log_mean = float(np.logaddexp.reduce(self._log_wealth[name])) - math.log(len(self._bets[name]))
         # A wealth beyond the range of a float is an alarm like any other.
         e_value = math.exp(min(log_mean, 700.0)) + max(0.0, 1 - k / planned)
-        p_value = drop_p_value(differences, margin=self.margin)
+        p_value = drop_p_value(differences, margin=self.margins[name])
         threshold = len(self.capabilities) / self.alpha
         return AlarmReading(name, p_value < self.alpha, e_value >= threshold, p_value, e_value, threshold)
 
@@ -156,9 +156,9 @@ def drop_p_value(differences: Floats, *, margin: float) -> float:
     return betting.p_value(np.asarray(differences, dtype=np.float64), margin=margin)
 
 
-def _check_plan(capabilities: Sequence[str], planned: int) -> None:
-    if not capabilities or len(set(capabilities)) < len(capabilities):
-        raise ValueError(f"capabilities must be given, each once: {list(capabilities)}")
+def _check_plan(margins: Mapping[str, float], planned: int) -> None:
+    if not margins:
+        raise ValueError("an alarm needs capabilities to watch")
     if planned < 1:
         raise ValueError(f"an alarm needs at least 1 planned evaluation, got {planned}")
 

@@ -13,6 +13,7 @@ from forgetless.errors import DataError, RecipeError, TaskError
 from forgetless.recipe import PythonTask, parse_recipe
 from forgetless.tasks import build_task
 from forgetless.tasks.sandbox import running
+from without_sandbox import without_sandbox
 
 Write = Callable[..., str]
 
@@ -21,7 +22,7 @@ Write = Callable[..., str]
 def sandbox() -> None:
     problem = running._problem()
     if problem is not None:
-        pytest.skip(f"no sandbox here: {problem}")
+        without_sandbox(problem)
 
 
 def record(n: int) -> dict[str, Any]:

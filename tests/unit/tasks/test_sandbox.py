@@ -22,6 +22,7 @@ import pytest
 
 from forgetless.errors import TaskError
 from forgetless.tasks.sandbox import Ending, Limits, Program, require_sandbox, run_all, run_program, running
+from without_sandbox import without_sandbox
 
 BRIEF = Limits(cpu_seconds=0.2)
 SHORT = Limits(cpu_seconds=0.5, memory_bytes=256 << 20, scratch_bytes=1 << 20, scratch_files=64)
@@ -31,7 +32,7 @@ SHORT = Limits(cpu_seconds=0.5, memory_bytes=256 << 20, scratch_bytes=1 << 20, s
 def _sandbox(request: pytest.FixtureRequest) -> None:
     problem = running._problem()
     if problem is not None and "refused" not in request.node.name:
-        pytest.skip(f"no sandbox here: {problem}")
+        without_sandbox(problem)
 
 
 def run(program: str, tests: str = "", limits: Limits = SHORT) -> Ending:
