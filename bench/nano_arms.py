@@ -154,7 +154,8 @@ def engine_over(model: Any, base: LoadedModel, hash: str) -> TransformersEngine:
 
 def kept(folder: Path, name: str, recipe: Recipe, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What an arm has found by the same recipe before; else it is run, and told, and kept in the folder."""
-    path = folder / f"{name}-{content_hash(dump_recipe(recipe))[:12]}.json"
+    told = dump_recipe(recipe).replace(str(nano.MODEL_PATH), "nano")  # in whatever checkout
+    path = folder / f"{name}-{content_hash(told)[:12]}.json"
     if not path.exists():
         started = time.monotonic()
         atomic_write(path, json.dumps(to_json(make())))
