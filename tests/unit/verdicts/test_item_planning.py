@@ -50,9 +50,24 @@ def test_items_needed_agree_with_the_table(margin, discordance, items):
     assert certifiable_margin(items, discordance) == pytest.approx(margin, rel=0.02)
 
 
-@pytest.mark.parametrize(("jointly", "items"), [(5, 2810), (10, 3350)])
-def test_joint_plans_need_more(jointly, items):
-    assert items_to_certify(0.02, 0.10, jointly=jointly) == pytest.approx(items, rel=0.03)
+JOINT_ITEMS = [
+    (0.01, 0.02, 2399, 2840),
+    (0.01, 0.05, 5689, 6751),
+    (0.02, 0.02, 673, 795),
+    (0.02, 0.05, 1464, 1731),
+    (0.02, 0.10, 2839, 3374),
+    (0.03, 0.05, 674, 797),
+]
+"""Margin, discordance, and items for 5 and for 10 abilities that are kept together with a chance of .8."""
+
+
+@pytest.mark.parametrize(("margin", "discordance", "five", "ten"), JOINT_ITEMS)
+def test_joint_plans_need_more(margin, discordance, five, ten):
+    for jointly, items in ((5, five), (10, ten)):
+        assert items_to_certify(margin, discordance, jointly=jointly) == items
+        each = 0.8 ** (1 / jointly)
+        assert power_to_certify(items, margin, discordance, 0.05) >= each
+        assert power_to_certify(items - 40, margin, discordance, 0.05) < each
 
 
 def test_bets_need_more_than_twice_the_items_of_the_counts():
