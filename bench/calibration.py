@@ -20,7 +20,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,12 @@ BOUNDARY = 0.7
 """Where on the path the drop reaches the margin."""
 RIGHT = 0.7
 """Share of right answers of the base where nothing changes."""
+CIRCUMSTANCES = {
+    "near chance": (0.25 + 2 * MARGIN, 0.25, 0.0, 0.0),
+    "noise": (RIGHT, 0.0, MARGIN / 4, 0.0),
+    "missing": (RIGHT, 0.0, 0.0, 0.005),
+}
+"""Share of right answers of the base, chance, measured noise, and share of answers that have no score."""
 SHOWN_PI = 0.05
 """Discordance of the gates whose practices are tabulated."""
 CHECKED = 8
@@ -70,8 +76,9 @@ class Cell:
     """One line of the table.
 
     `kind` is what is counted: `gate` (verdicts on one capability), `coverage` (bounds that hold at all times), `power`
-    (drops found at the printed detectable drop), `run` (alarms in whole runs), `path` (false certificates), `practice`
-    (what other rules of decision say of the same gates).
+    (drops found at the printed detectable drop), `judged` (verdicts under the circumstances that `judge` names, item
+    by item), `run` (alarms in whole runs), `path` (false certificates), `practice` (what other rules of decision say of
+    the same gates).
     `scores` says how answers are scored: `binary`, `graded` (a rare total failure among small gains, the case in which
     normal theory fails) or `grouped` (right or wrong, in groups that share their fate).
     """
@@ -216,6 +223,16 @@ def cells(gates: int, *, quick: bool) -> Iterator[Cell]:
     for n in sizes:
         for discordance in discordances:
             yield Cell("power", "fixed", "binary", n, discordance, detectable(n, discordance), gates)
+        for judged_by in ("fixed", "sequential"):
+            yield Cell("power", judged_by, "graded", n, 0.01, detectable(n, 0.01, exact=False), gates)
+    for n in grouped_sizes:
+        for judged_by in ("fixed", "sequential"):
+            drop = detectable(n // max(GROUP_SIZES), 0.05, exact=False)
+            yield Cell("power", judged_by, "grouped", n, 0.05, drop, gates)
+    for circumstance in CIRCUMSTANCES:
+        for drop in (0.0, MARGIN):
+            for n in sizes:
+                yield Cell("judged", circumstance, "binary", n, 0.05, drop, gates)
     for judged_by in ("fixed list", "fresh items"):
         yield Cell("run", judged_by, "binary", 200, 0.05, 0.0, gates)
     for discordance in (0.05,) if quick else (0.02, 0.05):
@@ -280,9 +297,34 @@ def power(cell: Cell, rng: np.random.Generator) -> Rates:
     """Drops that are shown when the true drop is the one that the plan prints as detectable."""
     shown = Counter[str]()
     for drawn in chunks(cell, rng):
-        found = by_counts(drawn.d, drop_p) <= ALPHA
+        if cell.scores == "binary":
+            found = by_counts(drawn.d, drop_p) <= ALPHA
+        else:
+            won = _bets(drawn, 0.0, -1.0)[0]
+            found = won[:, -1] if cell.judge == "fixed" else won.any(axis=1)
         shown.update({"shown": int(found.sum()), "not shown": int((~found).sum())})
     return rates(cell, shown, shown["not shown"], "the printed detectable drop is not shown: at most 20 %", 0.2)
+
+
+def judged(cell: Cell, rng: np.random.Generator) -> Rates:
+    """Complete right-or-wrong results as `judge` sees them, near chance, beyond noise or with answers missing."""
+    found = Counter[str]()
+    right, chance, noise, missing = CIRCUMSTANCES[cell.judge]
+    for _ in range(cell.gates):
+        turned = cell.discordance / 2
+        base = rng.random(cell.n) < right
+        turns = rng.random(cell.n)
+        tuned = np.where(
+            base, turns >= (turned + cell.drop / 2) / right, turns < (turned - cell.drop / 2) / (1 - right)
+        )
+        before, after = (items(scores.astype(float), None) for scores in (base, tuned))
+        for i in np.flatnonzero(rng.random(cell.n) < missing):
+            after[i] = replace(after[i], score=None)
+        verdict = judge(before, after, capability="c", margin=MARGIN, alpha=ALPHA, chance=chance, noise=noise)
+        found[verdict.outcome] += 1
+    if cell.drop >= MARGIN:
+        return rates(cell, found, found["kept"], "kept although the drop reaches the margin: at most α", ALPHA)
+    return rates(cell, found, found["dropped"], "dropped although nothing dropped: at most α", ALPHA)
 
 
 def run(cell: Cell, rng: np.random.Generator) -> Rates:
@@ -348,6 +390,7 @@ KINDS: dict[str, Callable[[Cell, np.random.Generator], Rates]] = {
     "gate": gate,
     "coverage": coverage,
     "power": power,
+    "judged": judged,
     "run": run,
     "path": path,
     "practice": practice,
@@ -510,8 +553,8 @@ def exact_lower(losses: int, gains: int, n: int, alpha: float) -> float:
 
 
 @cache
-def detectable(n: int, discordance: float) -> float:
-    drop = detectable_drop(n, discordance, ALPHA)
+def detectable(n: int, discordance: float, *, exact: bool = True) -> float:
+    drop = detectable_drop(n, discordance, ALPHA, exact=exact)
     assert drop is not None
     return drop
 
@@ -635,6 +678,12 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         ("gate", True, "dropped, though nothing dropped"),
         ("coverage", None, "a bound misses the truth, at any time"),
         ("run", None, "any false alarm in a run of 5 abilities and 20 checkpoints"),
+        (
+            "judged",
+            False,
+            "near chance, with noise or with answers missing: kept, though the true drop is the margin",
+        ),
+        ("judged", True, "the same: dropped, though nothing dropped"),
         ("path", None, "certified at or beyond the margin"),
         ("power", None, "the printed detectable drop is not shown"),
     ):
