@@ -57,6 +57,9 @@ FILLED = "filled"
 MARGIN = 0.02
 """What each ability may fall."""
 
+_OUTSIDE = MARGIN + 1e-9
+"""Four items of two hundred are the margin, and not beyond it."""
+
 TRAINED = ("What is the {what} of {land}?", "Name the {what} of {land}.", "Tell me the {what} of {land}.")
 HELD_OUT = ("{what} of {land}?", "Which {what} has {land}?", "I ask for the {what} of {land}.")
 NEW_NAMES = ("Bral", "Dwen", "Fosk", "Glim", "Hurn", "Jalt", "Kref", "Lomb", "Mard", "Nilt", "Orsk", "Pund", "Quel",
@@ -297,10 +300,10 @@ def returns(runs: Sequence[dict[str, Any]]) -> Returns:
     left = returned = 0
     for one in runs:
         out = [
-            after[name] >= -MARGIN
+            after[name] >= -_OUTSIDE
             for before, after in itertools.pairwise(one["looks"])
             for name in before
-            if before[name] < -MARGIN
+            if before[name] < -_OUTSIDE
         ]
         left += bool(out)
         returned += bool(out) and all(out)
