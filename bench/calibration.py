@@ -182,16 +182,18 @@ def main() -> None:
     unknown = parts - {part for cell in every for part in parts_of(cell.kind, cell.judge)}
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    told = [] if arguments.quick else _kept_cells()
+    told = [] if arguments.quick else [row for row in _kept_cells() if any(_is_of(row, cell) for cell in every)]
     for cell in every:
         asked = parts & parts_of(cell.kind, cell.judge)
-        same = [row for row in told if asdict(cell).items() <= (row | {"gates": gates}).items()]
+        same = [row for row in told if _is_of(row, cell)]
         if asked and not any(row["gates"] >= gates for row in same):
             found = simulate(cell)
             print(line(found), file=sys.stderr if arguments.json == "-" else sys.stdout, flush=True)
             told = [row for row in told if row not in same] + [_as_row(found)]
             if not arguments.quick:
                 write_result("calibration", summarise(told), seed=0)
+    if not arguments.quick and len(told) < len(_kept_cells()):
+        write_result("calibration", summarise(told), seed=0)  # cells that are no longer asked for
     if arguments.json == "-":
         print(json.dumps(summarise(told)))
     elif arguments.json:
@@ -242,6 +244,11 @@ def cells(gates: int, *, quick: bool) -> Iterator[Cell]:
             for drop in (0.0, MARGIN, 2 * MARGIN):
                 for practice in PRACTICES:
                     yield Cell("practice", practice, "binary", n, discordance, drop, gates)
+
+
+def _is_of(row: dict[str, Any], cell: Cell) -> bool:
+    """Whether a row of the results is of this cell, with however many gates."""
+    return asdict(cell).items() <= (row | {"gates": cell.gates}).items()
 
 
 def parts_of(kind: str, judged_by: str) -> set[str]:
