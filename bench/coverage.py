@@ -28,15 +28,15 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from bootstrap import Floats, changes, in_points, told
 from nano_arms import as_records, kept, write_records
-from numpy.typing import NDArray
 from results import write_result
 
 from forgetless import nano
@@ -50,7 +50,6 @@ from forgetless.rundir import open_run
 from forgetless.stages import Ground, lay_ground
 from forgetless.training import blend, fit
 
-Floats = NDArray[np.float64]
 Scores = dict[str, list[float]]
 """Of the items of every ability, and of the domain."""
 
@@ -78,7 +77,6 @@ ARMS: Final[dict[str, Arm]] = {
     "blind, low frozen": Arm({"prompts": [GIVEN]}, {"freeze": ["embeddings", "layers 0-1"]}),
 }
 
-RESAMPLES: Final = 1000
 ITEM_SEED: Final = 54_321
 
 
@@ -140,11 +138,11 @@ def _run(place: Path, recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
             on_evaluate=on_evaluate,
             seed=recipe.seed,
         )
-        told = next((event for event in folder.events() if event["event"] == "replay"), {})
+        said = next((event for event in folder.events() if event["event"] == "replay"), {})
         before = scores(ground.engine, ground.exam, sizes.items)
-    uncovered = [name for name, covered in told.get("covered", {}).items() if not covered]
-    return {"before": before, "after": after, "holes": told.get("holes", {}), "uncovered": uncovered,
-            "forms": told.get("forms")}  # fmt: skip
+    uncovered = [name for name, covered in said.get("covered", {}).items() if not covered]
+    return {"before": before, "after": after, "holes": said.get("holes", {}), "uncovered": uncovered,
+            "forms": said.get("forms")}  # fmt: skip
 
 
 def engine_of(model: Any, ground: Ground) -> TransformersEngine:
@@ -205,66 +203,31 @@ def task(name: str) -> dict[str, Any]:
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """For each arm every figure with its interval."""
-    rng = np.random.default_rng(0)
     tasks = ("domain", *nano.ABILITIES)
     before = {name: np.array(runs[0]["plain"]["before"][name]) for name in tasks}
-    arms = list(runs[0])
-    after = {arm: {name: np.array([run[arm]["after"][name] for run in runs]) for name in tasks} for arm in arms}
-    draws = [drawn(rng, len(runs), {name: len(found) for name, found in before.items()}) for _ in range(RESAMPLES)]
-    whole = (np.arange(len(runs)), {name: np.arange(len(found)) for name, found in before.items()})
-
-    def told(figure: Callable[[dict[str, float]], float], arm: str) -> dict[str, Any]:
-        values = [figure(changes(before, after[arm], draw)) for draw in draws]
-        return {
-            "estimate": figure(changes(before, after[arm], whole)),
-            "interval": list(np.quantile(values, (0.025, 0.975))),
-        }
-
-    def beside_plain(figure: Callable[[dict[str, float], dict[str, float]], float], arm: str) -> dict[str, Any]:
-        values = [figure(*(changes(before, after[name], draw) for name in (arm, "plain"))) for draw in (whole, *draws)]
-        return {"estimate": values[0], "interval": list(np.nanquantile(values[1:], (0.025, 0.975)))}
-
-    base = float(before["domain"].mean())
+    changed = {
+        arm: changes({name: np.array([run[arm]["after"][name] for run in runs]) for name in tasks}, before)
+        for arm in runs[0]
+    }
     return {
         "arms": {
             arm: {
-                "domain": told(lambda change: base + change["domain"], arm),
-                "domain_beside_plain": beside_plain(lambda own, plain: own["domain"] - plain["domain"], arm),
-                "worst": told(lambda change: min(change[name] for name in nano.ABILITIES), arm),
-                "changes": {name: told(lambda change, name=name: change[name], arm) for name in nano.ABILITIES},
-                "blind_part_of_plain": beside_plain(blind_part, arm),
+                "domain": told(before["domain"].mean() + change["domain"]),
+                "domain_beside_plain": told(change["domain"] - changed["plain"]["domain"]),
+                "worst": told(np.min([change[name] for name in nano.ABILITIES], axis=0)),
+                "changes": {name: told(change[name]) for name in nano.ABILITIES},
+                "blind_part_of_plain": told(blind_part(change, changed["plain"])),
                 "uncovered": [run[arm]["uncovered"] for run in runs],
             }
-            for arm in arms
+            for arm, change in changed.items()
         }
     }
 
 
-Draw = tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]
-"""Which seeds, and which items of every task."""
-
-
-def drawn(rng: np.random.Generator, seeds: int, items: dict[str, int]) -> Draw:
-    """Seeds and items with replacement; the same for every arm, so that arms are compared in pairs."""
-    return rng.integers(seeds, size=seeds), {name: rng.integers(n, size=n) for name, n in items.items()}
-
-
-def changes(before: dict[str, Floats], after: dict[str, Floats], draw: Draw) -> dict[str, float]:
-    """The mean change of every task over what was drawn."""
-    seeds, items = draw
-    return {
-        name: float((found[seeds][:, items[name]] - before[name][items[name]]).mean()) for name, found in after.items()
-    }
-
-
-def blind_drop(change: dict[str, float]) -> float:
-    """The mean drop of the abilities that the given prompts leave out."""
-    return -sum(change[name] for name in BLIND) / len(BLIND)
-
-
-def blind_part(own: dict[str, float], plain: dict[str, float]) -> float:
-    """That drop as a part of plain's."""
-    return blind_drop(own) / blind_drop(plain) if blind_drop(plain) else float("nan")
+def blind_part(own: Mapping[str, Floats], plain: Mapping[str, Floats]) -> Floats:
+    """The mean drop of the abilities that the given prompts leave out, as a part of plain's."""
+    lost, lost_by_plain = (-np.mean([change[name] for name in BLIND], axis=0) for change in (own, plain))
+    return np.divide(lost, lost_by_plain, out=np.full_like(lost, np.nan), where=lost_by_plain != 0)
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -274,19 +237,16 @@ def table(figures: dict[str, Any]) -> str:
     rows.append(line("**domain**, %", [arm["domain"] for arm in arms.values()], "{:.1f}"))
     rows.append(line("domain, beside plain", [arm["domain_beside_plain"] for arm in arms.values()], "{:+.1f}"))
     for name in nano.ABILITIES:
-        told = [arm["changes"][name] for arm in arms.values()]
-        rows.append(line(f"{name}{' *' * (name in BLIND)}", told, "{:+.1f}"))
+        found = [arm["changes"][name] for arm in arms.values()]
+        rows.append(line(f"{name}{' *' * (name in BLIND)}", found, "{:+.1f}"))
     rows.append(line("worst ability", [arm["worst"] for arm in arms.values()], "{:+.1f}"))
     rows.append(line("mean drop of *, % of plain's", [a["blind_part_of_plain"] for a in arms.values()], "{:.1f}"))
     return "\n".join(rows)
 
 
-def line(name: str, told: Sequence[dict[str, Any]], form: str) -> str:
+def line(name: str, found: Sequence[dict[str, Any]], form: str) -> str:
     """A row of estimates with their intervals, in hundredths."""
-    cells = (
-        f"{form} ({form} to {form})".format(*(100 * value for value in (t["estimate"], *t["interval"]))) for t in told
-    )
-    return f"| {name} | {' | '.join(cells)} |"
+    return f"| {name} | {' | '.join(in_points(one, form) for one in found)} |"
 
 
 if __name__ == "__main__":
