@@ -13,13 +13,19 @@ the same domain rows, seeds and items; as many domain rows come in a step of all
     rows                    constraints that move λ; prompts that nano writes itself; rehearsal, which trains the same
                             replay rows by cross-entropy, without KL
     freeze                  parts of the model that stay as they are
+    LoRA                    an adapter, at the same learning rate, with the embeddings trained whole, since nano cannot
+                            write the domain's new tokens without; one that leaves the first singular directions of
+                            every weight alone (`keep_directions`); one that starts where replay inputs have the least
+                            energy (`init: null_space`), with both factors trained and with the first one frozen there
+                            (`freeze_a`). Without KL a start in the null space reads replay rows that weigh nothing
 
 Prints and writes, arm by arm, the domain score, the mean and the worst change of the ten abilities against the base,
-and paired 95 % intervals against both arms over the same items; the answers to one item are one group over the seeds.
-Right and wrong answers stand in the file as bits, so an arm that is there is not trained again: a bench that was
-stopped goes on where it was.
+the mean change of the two that no replay prompt covers, and the differences to both arms, with 95 % intervals of a
+bootstrap over seeds and, within them, items; that of the worst is of the lowest of ten, which a draw lowers further.
+All arms of the first seed come first, then those of the second. Every run is kept when it is done, and not run again
+with the same recipe.
 
-    python bench/ablation.py                      # every arm, three seeds: hours
+    python bench/ablation.py                      # every arm, five seeds, a minute each: hours
     python bench/ablation.py --arms eaft "λ 1"    # these, and the two that they are compared with
     python bench/ablation.py --quick              # one seed, four arms, few items: minutes; writes nothing
     python bench/ablation.py --table              # the figures in bench/results as a table for the docs
@@ -41,32 +47,22 @@ from unittest import mock
 
 import numpy as np
 import torch
-from nano_arms import (
-    TASKS,
-    Answers,
-    Trained,
-    answered_by_base,
-    answers_of_base,
-    as_records,
-    changed,
-    differences,
-    in_points,
-    line,
-    means,
-    run,
-    write_records,
-)
+from bootstrap import Floats, changes, in_points, told
+from nano_arms import TASKS, Answers, answered_by_base, answers_of_base, as_records, kept, run, write_records
 from results import FOLDER, write_result
 
+from forgetless import nano
 from forgetless.losses import TokenSum, TokenWeights, cross_entropy_sum
 from forgetless.models import load_model
-from forgetless.nano.demo import EPOCHS, PROMPTS, write_demo
+from forgetless.nano.demo import EPOCHS, LEARNING_RATE, PROMPTS, UNCOVERED, write_demo
 from forgetless.recipe import Recipe, parse_recipe
-from forgetless.records import ItemResult
 
 PLAIN, FORGETLESS = "plain", "forgetless"
 LOOKS = 6
 """Of the guard, where constraints move λ by what it sees."""
+
+Scores = dict[str, Floats]
+"""Of the items of every task: of the base, shape (items,), or of an arm, shape (seeds, items)."""
 
 
 class Arm(NamedTuple):
@@ -91,101 +87,162 @@ def _weighted(rule: str, *, by_sum: bool) -> dict[str, Arm]:
 
 ANSWERS = {"kl_tokens": "answer", "kl_weight": 3.0}
 ON_DOMAIN = {"domain_kl_weight": 1.0}
+NO_WEIGHT = {"kl_weight": 1e-9, "learning_rate": LEARNING_RATE}
 PARTS = {"embeddings": ["embeddings"], "low layers": ["layers 0-1"], "high layers": ["layers 2-3"]}
+ADAPTERS: dict[str, dict[str, Any]] = {
+    "LoRA": {},
+    "LoRA, directions kept": {"keep_directions": 32},
+    "LoRA, null space": {"init": "null_space"},
+    "LoRA, null space, A frozen": {"init": "null_space", "freeze_a": True},
+}
+
+
+def _adapted(name: str) -> dict[str, Arm]:
+    """An adapter alone and with KL; alone, a start in the null space needs replay rows as well."""
+    lora = ADAPTERS[name]
+    training = {"method": "lora", "lora": {"rank": 16, "modules_to_save": ["embed_tokens"], **lora}}
+    alone = Arm(FORGETLESS, training | NO_WEIGHT) if "init" in lora else Arm(PLAIN, training)
+    return {name: alone, f"{name}, KL": Arm(FORGETLESS, training)}
+
 
 ARMS = {
     PLAIN: Arm(PLAIN),
     FORGETLESS: Arm(FORGETLESS),
-    "λ 1": Arm(FORGETLESS, {"kl_weight": 1.0}),
-    "λ 4": Arm(FORGETLESS, {"kl_weight": 4.0}),
-    "reverse KL": Arm(FORGETLESS, {"kl_direction": "reverse"}),
-    "KL on answers, λ 3": Arm(FORGETLESS, ANSWERS),
-    "KL on the domain": Arm(PLAIN, ON_DOMAIN | {"kl_tokens": "answer"}),
-    "KL on both": Arm(FORGETLESS, ON_DOMAIN),
-    "KL on both, answers, λ 3": Arm(FORGETLESS, ON_DOMAIN | ANSWERS),
-    **{f"cached, k {k}": Arm(FORGETLESS, {"kl_reference": "cached", "kl_top_k": k}) for k in (8, 32, 128)},
-    **{
-        name: arm
-        for rule in ("eaft", "stm", "flow", "dft", "asft")
-        for by_sum in (False, True)
-        if not (by_sum and rule == "stm")
-        for name, arm in _weighted(rule, by_sum=by_sum).items()
-    },
+    "rehearsal": Arm(FORGETLESS, rehearsal=True),
     "constraints": Arm(FORGETLESS, constraints=True),
+    "λ 4": Arm(FORGETLESS, {"kl_weight": 4.0}),
     "constraints from λ 4": Arm(FORGETLESS, {"kl_weight": 4.0}, constraints=True),
     "self-written prompts": Arm(FORGETLESS, replay={"prompts": "self"}),
-    "rehearsal": Arm(FORGETLESS, rehearsal=True),
-    **{f"plain, {part} frozen": Arm(PLAIN, {"freeze": names}) for part, names in PARTS.items()},
-    **{f"{part} frozen": Arm(FORGETLESS, {"freeze": names}) for part, names in PARTS.items()},
+    "KL on answers, λ 3": Arm(FORGETLESS, ANSWERS),
+    "KL on both": Arm(FORGETLESS, ON_DOMAIN),
+    "KL on the domain": Arm(PLAIN, ON_DOMAIN | {"kl_tokens": "answer"}),
+    **_adapted("LoRA"),
+    **_adapted("LoRA, directions kept"),
+    **_weighted("eaft", by_sum=True),
+    **_weighted("stm", by_sum=False),
+    "low layers frozen": Arm(FORGETLESS, {"freeze": PARTS["low layers"]}),
+    "plain, low layers frozen": Arm(PLAIN, {"freeze": PARTS["low layers"]}),
+    "cached, k 32": Arm(FORGETLESS, {"kl_reference": "cached", "kl_top_k": 32}),
+    "reverse KL": Arm(FORGETLESS, {"kl_direction": "reverse"}),
+    "λ 1": Arm(FORGETLESS, {"kl_weight": 1.0}),
+    **_adapted("LoRA, null space"),
+    **_adapted("LoRA, null space, A frozen"),
+    **{name: arm for rule in ("flow", "dft", "asft") for name, arm in _weighted(rule, by_sum=True).items()},
+    "KL on both, answers, λ 3": Arm(FORGETLESS, ON_DOMAIN | ANSWERS),
+    **{f"cached, k {k}": Arm(FORGETLESS, {"kl_reference": "cached", "kl_top_k": k}) for k in (8, 128)},
+    **{name: arm for rule in ("eaft", "flow", "dft", "asft") for name, arm in _weighted(rule, by_sum=False).items()},
+    **{
+        name: arm
+        for part in ("embeddings", "high layers")
+        for name, arm in {
+            f"{part} frozen": Arm(FORGETLESS, {"freeze": PARTS[part]}),
+            f"plain, {part} frozen": Arm(PLAIN, {"freeze": PARTS[part]}),
+        }.items()
+    },
 }
+"""What matters most comes first: a bench that is cut short has it."""
+
+COMPARED = ("domain", "abilities", "uncovered")
 QUICK = (PLAIN, FORGETLESS, "eaft, by sum", "rehearsal")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="; ".join(ARMS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--items", type=int, default=400, help="of each ability, and of the domain")
     parser.add_argument("--epochs", type=float, default=EPOCHS)
     parser.add_argument("--replay-rows", type=int, default=PROMPTS)
+    parser.add_argument("--folder", type=Path, default=Path("runs") / "bench-ablation", help="keeps what is done")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--table", action="store_true", help="print what stands in bench/results, and train nothing")
-    parser.add_argument("--name", help="of the file in bench/results (ablation; with --quick `-`, which writes none)")
+    parser.add_argument("--name", default="ablation", help="of the file in bench/results; `-` writes none")
     asked = parser.parse_args()
-    name = asked.name or ("-" if asked.quick else "ablation")
-    if asked.quick:
-        asked.seeds, asked.items, asked.epochs, asked.replay_rows = asked.seeds[:1], min(asked.items, 100), 2, 600
-    chosen = asked.arms or (QUICK if asked.quick else tuple(ARMS))
-    settings = {"items": asked.items, "epochs": asked.epochs, "replay_rows": asked.replay_rows, "looks": LOOKS}
-    figures = _kept(name) or {"settings": settings, "arms": {}}
     if asked.table:
-        print("\n".join(table(figures)))
+        stored = json.loads((FOLDER / f"{asked.name}.json").read_text(encoding="utf-8"))
+        print("\n".join(table(stored["figures"])))
         return
-    if figures["settings"] != settings:
-        parser.error(f"bench/results/{name}.json has arms of {figures['settings']}; give other figures another --name")
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["FORGETLESS_CACHE"] = cache
-        for so_far in measure(figures, dict.fromkeys((PLAIN, FORGETLESS, *chosen)), asked.seeds):
-            if name != "-":
-                write_result(name, so_far, seed=0)
-    print("\n".join(table(figures)))
+    with tempfile.TemporaryDirectory() as passing:
+        if asked.quick:
+            asked.seeds, asked.items, asked.epochs, asked.replay_rows = asked.seeds[:1], min(asked.items, 100), 2, 1500
+            asked.folder, asked.name = Path(passing), "-"
+        os.environ["FORGETLESS_CACHE"] = str(asked.folder / "cache")
+        settings = {"items": asked.items, "epochs": asked.epochs, "replay_rows": asked.replay_rows, "looks": LOOKS}
+        names = list(dict.fromkeys((PLAIN, FORGETLESS, *(asked.arms or (QUICK if asked.quick else ARMS)))))
+        figures: dict[str, Any] = {}
+        for figures in measure(names, asked.seeds, settings, asked.folder):
+            if asked.name != "-":
+                write_result(asked.name, figures, seed=0)
+        print("\n".join(table(figures)))
 
 
-def measure(figures: dict[str, Any], names: Iterable[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The figures with one more arm, again and again, until all that are asked for are there."""
-    settings = figures["settings"]
-    if "base" not in figures:
-        figures["base"] = packed(answers_of_base(settings["items"]))
-    for name in names:
-        found = figures["arms"].setdefault(name, {"seeds": {}})
-        missing = [seed for seed in seeds if str(seed) not in found["seeds"]]
-        for seed in missing:
-            trained = train(ARMS[name], seed, settings)
-            found["seeds"][str(seed)] = trained._asdict() | {"answers": packed(trained.answers)}
+def measure(
+    names: Iterable[str], seeds: Iterable[int], settings: dict[str, Any], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """The figures with one more run, again and again, until all that are asked for are there."""
+    base = {name: found[0] for name, found in stacked([scores(answers_of_base(settings["items"]))]).items()}
+    runs: dict[str, dict[int, dict[str, Any]]] = {}
+    figures: dict[str, Any] = {"settings": settings, "arms": {}}
+    for seed in seeds:
+        for name in names:
+            runs.setdefault(name, {})[seed] = train(name, seed, settings, folder)
+            figures["arms"][name] = judged(name, runs, base)
             yield figures
-        if missing or "domain" not in found:
-            judge(name, figures)
-            print(line(name, found, sum(run["seconds"] for run in found["seeds"].values())), flush=True)
-            yield figures
 
 
-def judge(name: str, figures: dict[str, Any]) -> None:
-    """Put what an arm's answers say beside them: against the base, and against the two arms over the same seeds."""
-    items, arms = figures["settings"]["items"], figures["arms"]
-    own = arms[name]["seeds"]
-    runs = [unpacked(run["answers"], items) for run in own.values()]
-    arms[name] |= changed(runs, unpacked(figures["base"], items))
-    for other in (PLAIN, FORGETLESS):
-        if other != name and own.keys() <= arms.get(other, {"seeds": {}})["seeds"].keys():
-            against = [unpacked(arms[other]["seeds"][seed]["answers"], items) for seed in own]
-            arms[name][f"against_{other}"] = differences(runs, against)
-
-
-def train(arm: Arm, seed: int, settings: dict[str, Any]) -> Trained:
-    """One model of an arm."""
+def train(name: str, seed: int, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """One model of an arm: the score of every item, and what training took."""
+    arm = ARMS[name]
     with tempfile.TemporaryDirectory() as place, divided_by_sum() if arm.by_sum else contextlib.nullcontext():
-        folder = Path(place)
-        return run(write_recipe(folder, arm, seed, settings), folder, items=settings["items"], looks=LOOKS)
+        data = Path(place)
+        recipe = write_recipe(data, arm, seed, settings)
+
+        def make() -> dict[str, Any]:
+            trained = run(recipe, data, items=settings["items"], looks=LOOKS)
+            return trained._asdict() | {"answers": scores(trained.answers)}
+
+        return kept(folder, f"seed {seed}, {name}, {settings['items']} items", recipe, make)
+
+
+def scores(answers: Answers) -> dict[str, list[float]]:
+    """The score of every item, which come in the same order for all."""
+    return {name: [result.score or 0.0 for result in results] for name, results in answers.items()}
+
+
+def judged(name: str, runs: Mapping[str, Mapping[int, dict[str, Any]]], base: Scores) -> dict[str, Any]:
+    """What an arm's runs say: against the base, and against the two arms where these have the same seeds."""
+    own = runs[name]
+    after = stacked([one["answers"] for one in own.values()])
+    change = changes(after, base)
+    found: dict[str, Any] = {
+        "seeds": list(own),
+        "domain": told(base["domain"].mean() + change["domain"]),
+        "abilities": told(over(nano.ABILITIES, change)),
+        "worst": told(np.min([change[ability] for ability in nano.ABILITIES], axis=0)),
+        "uncovered": told(over(UNCOVERED, change)),
+        "changes": {ability: told(change[ability]) for ability in nano.ABILITIES},
+        "by_seed": {
+            "domain": after["domain"].mean(axis=1),
+            "abilities": np.mean([after[task].mean(axis=1) - base[task].mean() for task in nano.ABILITIES], axis=0),
+        },
+        **{what: [one[what] for one in own.values()] for what in ("steps", "tokens", "seconds", "moves")},
+    }
+    for other in (PLAIN, FORGETLESS):
+        if other != name and own.keys() <= runs.get(other, {}).keys():
+            beside = changes(after, stacked([runs[other][seed]["answers"] for seed in own]))
+            told_of = (beside["domain"], over(nano.ABILITIES, beside), over(UNCOVERED, beside))
+            found[f"against_{other}"] = dict(zip(COMPARED, map(told, told_of), strict=True))
+    return found
+
+
+def stacked(answers: Sequence[Mapping[str, Sequence[float]]]) -> Scores:
+    """By task, a row for each run."""
+    return {task: np.array([one[task] for one in answers]) for task in TASKS}
+
+
+def over(abilities: Iterable[str], change: Scores) -> Floats:
+    """The mean of some abilities' changes, draw by draw."""
+    return np.mean([change[ability] for ability in abilities], axis=0)
 
 
 def write_recipe(folder: Path, arm: Arm, seed: int, settings: dict[str, Any]) -> Recipe:
@@ -230,55 +287,25 @@ def divided_by_sum() -> Iterator[None]:
         yield
 
 
-# Answers as bits
-
-
-def packed(answers: Answers) -> dict[str, str]:
-    """For each task, which items were right: one bit each, as hexadecimal digits."""
-    right = {name: [result.score == 1.0 for result in results] for name, results in answers.items()}
-    return {name: np.packbits(bits).tobytes().hex() for name, bits in right.items()}
-
-
-def unpacked(bits: dict[str, str], items: int) -> Answers:
-    """Answers again; an item is known by its number."""
-    arrays = {name: np.frombuffer(bytes.fromhex(bits[name]), np.uint8) for name in TASKS}
-    return {
-        name: [ItemResult(str(i), float(bit)) for i, bit in enumerate(np.unpackbits(array, count=items))]
-        for name, array in arrays.items()
-    }
-
-
-def _kept(name: str) -> dict[str, Any] | None:
-    path = FOLDER / f"{name}.json"
-    if name == "-" or not path.exists():
-        return None
-    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
-    return figures
-
-
 # The table
 
 
 def table(figures: dict[str, Any]) -> Iterator[str]:
     """Markdown, in points; tokens in thousands, and seconds, of one run."""
-    arms = {name: figures["arms"][name] for name in ARMS if "domain" in figures["arms"].get(name, {})}
-    seeds = sorted({len(found["seeds"]) for found in arms.values()})
-    told = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1])))) if seeds else "none"
-    yield f"Seeds: {told}; items a task: {figures['settings']['items']}.\n"
-    yield (
-        "| arm | domain | abilities, mean | worst | domain, less plain | abilities, less plain "
-        "| domain, less forgetless | abilities, less forgetless | tokens, thousands | seconds |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    arms = {name: figures["arms"][name] for name in ARMS if name in figures["arms"]}
+    yield f"Items a task: {figures['settings']['items']}.\n"
+    columns = ["arm", "seeds", "domain", "abilities, mean", "worst", "uncovered"]
+    columns += [f"{what}, less {other}" for other in (PLAIN, FORGETLESS) for what in COMPARED]
+    columns += ["tokens, thousands", "seconds"]
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
     for name, found in arms.items():
-        domain, change, worst = means(found)
-        cells = [name, f"{100 * domain:.1f}", f"{100 * change:+.1f}", f"{100 * worst:+.1f}"]
-        for other in (PLAIN, FORGETLESS):
-            pair = found.get(f"against_{other}", {})
-            cells += [in_points(pair.get(f"{what}_difference")) for what in ("domain", "abilities")]
-        runs = found["seeds"].values()
-        cells += [f"{statistics.mean(run['tokens'] for run in runs) / 1000:.0f}"]
-        cells += [f"{statistics.mean(run['seconds'] for run in runs):.0f}"]
+        cells = [name, str(len(found["seeds"])), in_points(found["domain"], "{:.1f}")]
+        cells += [in_points(found[what]) for what in ("abilities", "worst", "uncovered")]
+        cells += [
+            in_points(found.get(f"against_{other}", {}).get(what)) for other in (PLAIN, FORGETLESS) for what in COMPARED
+        ]
+        cells += [f"{statistics.mean(found['tokens']) / 1000:.0f}", f"{statistics.mean(found['seconds']):.0f}"]
         yield f"| {' | '.join(cells)} |"
 
 

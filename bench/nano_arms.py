@@ -1,12 +1,11 @@
-"""Arms on nano: what the model that a recipe trains answers, and how two arms differ on the same items.
+"""Arms on nano: what the model that a recipe trains answers, and what several seeds come to.
 
 A recipe and the folder of its data go in; out come the answers to fresh items of the ten abilities and of the demo's
-domain, with what training took, and paired comparisons of two arms over several seeds. All models are asked the same.
+domain, with what training took. All models are asked the same.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import statistics
@@ -36,7 +35,6 @@ from forgetless.synthesis import self_replay
 from forgetless.tasks import build_task
 from forgetless.training import blend, checkpoint_model, fit
 from forgetless.training.checkpoints import complete_checkpoints
-from forgetless.verdicts import compare_paired
 
 Answers = dict[str, list[ItemResult]]
 """To the items of the domain and of every ability."""
@@ -174,7 +172,7 @@ def as_records(rows: Iterable[Row]) -> Iterable[dict[str, Any]]:
     return ({"messages": [{"role": m.role, "content": m.content} for m in row.messages]} for row in rows)
 
 
-# Two arms
+# Several seeds
 
 
 def changed(runs: Sequence[Answers], before: Answers) -> dict[str, Any]:
@@ -186,25 +184,6 @@ def changed(runs: Sequence[Answers], before: Answers) -> dict[str, Any]:
         "worst_change": [min(change.values()) for change in changes],
         "changes": changes,
     }
-
-
-def differences(runs: Sequence[Answers], against: Sequence[Answers]) -> dict[str, Any]:
-    """One arm less another, on the domain and on all abilities, with paired 95 % intervals over the same items."""
-    found = {}
-    for what, tasks in (("domain", ("domain",)), ("abilities", nano.ABILITIES)):
-        compared = compare_paired(_joined(against, tasks), _joined(runs, tasks))
-        found[f"{what}_difference"] = {"estimate": compared.estimate, "interval": compared.interval}
-    return found
-
-
-def _joined(runs: Sequence[Answers], tasks: Sequence[str]) -> list[ItemResult]:
-    """The answers of all seeds to the items of some tasks; those to one item are one group."""
-    return [
-        dataclasses.replace(result, item_id=f"{seed}/{task}/{result.item_id}", group=f"{task}/{result.item_id}")
-        for seed, run in enumerate(runs)
-        for task in tasks
-        for result in run[task]
-    ]
 
 
 def mean(results: Sequence[ItemResult]) -> float:
@@ -221,11 +200,3 @@ def line(name: str, figures: dict[str, Any], seconds: float) -> str:
     """What is printed of an arm when it is done."""
     domain, change, worst = means(figures)
     return f"{name}: domain {domain:.1%}, abilities {change:+.1%} in the mean, {worst:+.1%} the worst ({seconds:.0f} s)"
-
-
-def in_points(difference: dict[str, Any] | None) -> str:
-    """A difference with its interval, as a cell of a table; empty where there is none."""
-    if difference is None:
-        return ""
-    low, high = difference["interval"]
-    return f"{100 * difference['estimate']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
