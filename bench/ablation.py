@@ -222,8 +222,11 @@ def judged(name: str, runs: Mapping[str, Mapping[int, dict[str, Any]]], base: Sc
         "uncovered": told(over(UNCOVERED, change)),
         "changes": {ability: told(change[ability]) for ability in nano.ABILITIES},
         "by_seed": {
-            "domain": after["domain"].mean(axis=1),
-            "abilities": np.mean([after[task].mean(axis=1) - base[task].mean() for task in nano.ABILITIES], axis=0),
+            "domain": after["domain"].mean(axis=1).tolist(),
+            "abilities": [
+                statistics.mean(after[task][i].mean() - base[task].mean() for task in nano.ABILITIES)
+                for i in range(len(own))
+            ],
         },
         **{what: [one[what] for one in own.values()] for what in ("steps", "tokens", "seconds", "moves")},
     }

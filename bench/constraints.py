@@ -3,9 +3,9 @@
 The domains: messages of customers, answered with JSON; facts about new lands; new capitals and rivers for lands that
 nano knows, so that what is taught contradicts a slice of what is kept. Replay prompts hold none of two of the ten
 abilities. Every arm sees the same domain rows, starts from the same base and is measured at its last step, on fresh
-items. For each arm the domain score and the change of the worst ability are printed. With constraints the base also
-writes prompts for the abilities that the given ones leave uncovered; one more arm has these rows too, and a λ that
-stays. The constraints' arm is compared
+items. For each arm the domain score, the change of the worst ability, and the runs that end with every ability inside
+its margin are printed. With constraints the base also writes prompts for the abilities that the given ones leave
+uncovered; one more arm has these rows too, and a λ that stays. The constraints' arm is compared
 
 - with each fixed λ, pair by pair of domain and seed;
 - by domain, with the fixed λ that turned out best there, and with the one that is best on the other two domains. Best
@@ -288,16 +288,19 @@ def best(figures: dict[str, list[dict[str, Any]]], arms: Sequence[str], domains:
 class Returns(NamedTuple):
     """Runs in which a look, but for the last, saw an ability outside its margin, and those that had it inside at once.
 
-    A run counts as returned if every ability that it saw outside was inside at the look after.
+    A run counts as returned if every ability that it saw outside was inside at the look after. `times` and `mended`
+    count every look at every ability by itself.
     """
 
     left: int
     returned: int
+    times: int
+    mended: int
 
 
 def returns(runs: Sequence[dict[str, Any]]) -> Returns:
     """How often what was pushed out of its margin came back within one interval."""
-    left = returned = 0
+    left = returned = times = mended = 0
     for one in runs:
         out = [
             after[name] >= -_OUTSIDE
@@ -307,7 +310,9 @@ def returns(runs: Sequence[dict[str, Any]]) -> Returns:
         ]
         left += bool(out)
         returned += bool(out) and all(out)
-    return Returns(left, returned)
+        times += len(out)
+        mended += sum(out)
+    return Returns(left, returned, times, mended)
 
 
 def compare(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -327,12 +332,17 @@ def compare(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> d
 
 def tables(figures: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> Iterator[str]:
     """Means over domains and seeds, and the paired differences, as Markdown."""
-    yield "| arm | domain | worst ability | constraints better by: domain | worst ability | came back at once |"
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| arm | domain | worst ability | inside at the end | constraints better by: domain | worst ability "
+        "| came back at once |"
+    )
+    yield "|---|---|---|---|---|---|---|"
     for name, runs in figures.items():
         means = [f"{statistics.mean(run[key] for run in runs):.1%}" for key in ("domain", "worst_change")]
+        inside = f"{sum(run['worst_change'] >= -_OUTSIDE for run in runs)} of {len(runs)}"
         back = found["returns"][name]
-        cells = [name, *means, *_paired(found["against_fixed"].get(name)), f"{back['returned']} of {back['left']}"]
+        cells = [name, *means, inside, *_paired(found["against_fixed"].get(name))]
+        cells.append(f"{back['returned']} of {back['left']} ({back['mended']} of {back['times']} single falls)")
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield "| constraints against | λ | domain | worst ability |"
