@@ -408,13 +408,16 @@ KINDS: dict[str, Callable[[Cell, np.random.Generator], Rates]] = {
 
 
 def _threshold(base: Floats, tuned: Floats, drawn: Gates) -> tuple[Bools, Bools]:
-    """A fixed threshold on the difference of two means."""
+    """A fixed threshold on the difference of two means, as `--max-drop` of NeMo Evaluator's `nel compare`."""
     dropped = tuned - base < -0.01
     return ~dropped, dropped
 
 
 def _unpaired_z(base: Floats, tuned: Floats, drawn: Gates) -> tuple[Bools, Bools]:
-    """The difference over two standard errors added in squares, as if the models had answered different items."""
+    """The difference over two standard errors added in squares, as if the models had answered different items.
+
+    As in `scripts/model_comparator.py` of lm-evaluation-harness, but one-sided.
+    """
     n = drawn.d.shape[1]
     errors = np.sqrt((base * (1 - base) + tuned * (1 - tuned)) / (n - 1))
     dropped = (tuned - base) / errors < stats.norm.ppf(ALPHA)
@@ -422,7 +425,7 @@ def _unpaired_z(base: Floats, tuned: Floats, drawn: Gates) -> tuple[Bools, Bools
 
 
 def _effect_size(base: Floats, tuned: Floats, drawn: Gates) -> tuple[Bools, Bools]:
-    """Cohen's h, called negligible below 0.2."""
+    """Cohen's h, called negligible below 0.2 (Cohen 1988, as in stikpetP)."""
     h = 2 * np.arcsin(np.sqrt(tuned)) - 2 * np.arcsin(np.sqrt(base))
     return h > -0.2, h <= -0.2
 

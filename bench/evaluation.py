@@ -8,9 +8,10 @@ the batch size that a short trial finds fastest. They take turns for several rou
     mmlu_0_shot     the same questions without examples
     commonsense_qa  the texts of five answers, each scored as the continuation of the question
 
-Stopping. Noise on the weights makes worse models. CommonsenseQA is put to them in the blocks of a sequential verdict
-until that has decided, with the base's results from the cache; told are the items asked, those planned, and the drop on
-all of them. The part `simulated` needs no model: how many items of lists as long as public ones a known drop takes.
+Stopping. Noise on the weights makes worse models. The ready set `in_context_learning`, which the base can do, is put to
+them in the blocks of a sequential verdict until that has decided, with the base's results from the cache; told are the
+items asked of those planned, and the drop on a thousand of them. The part `simulated` needs no model: how many items of
+lists as long as public ones a known drop takes.
 
     python bench/evaluation.py [--parts PART ...] [--model PATH] [--data FOLDER] [--items N] [--noise X ...]
 """
@@ -40,7 +41,7 @@ from results import FOLDER, write_result
 
 from forgetless.engines import TransformersEngine
 from forgetless.models import LoadedModel, load_model
-from forgetless.recipe import LmEvalTask, ModelSettings
+from forgetless.recipe import LmEvalTask, ModelSettings, ReadyTask
 from forgetless.records import Item, ItemResult
 from forgetless.rundir import ScoreStore, content_hash
 from forgetless.tasks import Task, block_items, build_task, measure
@@ -51,6 +52,8 @@ LETTERS = ["A", "B", "C", "D"]
 LISTS = (1_221, 14_042)
 """Items of CommonsenseQA's validation part and of MMLU's test part."""
 DROPS = (0.05, 0.1, 0.2)
+PLANNED = (1_000, 2_000, 4_000)
+"""Items of the ability whose verdict stops early; the drop is measured on the first of these numbers."""
 PARTS = ("mmlu_5_shot", "mmlu_0_shot", "commonsense_qa", "stopping", "simulated")
 
 
@@ -78,7 +81,6 @@ def main() -> None:
             if part == "simulated":
                 figures[part] = simulated(asked.margin_points / 100, asked.seed)
             elif part == "stopping":
-                write_tasks(folder, "commonsense_qa", asked.data, asked.items, asked.seed)
                 figures[part] = stopping(loaded, folder, asked.noise, asked.margin_points, asked.seed)
             else:
                 write_tasks(folder, part, asked.data, asked.items, asked.seed)
@@ -251,40 +253,45 @@ def timed(work: Callable[[], Any]) -> tuple[Any, Took]:
 def stopping(
     loaded: LoadedModel, folder: Path, noises: Sequence[float], margin_points: float, seed: int
 ) -> dict[str, Any]:
-    """For every noise: how many items were asked until the verdict stood, and how far the score fell on all of them."""
-    task = read_task("commonsense_qa", folder)
-    items, store = everything(task), ScoreStore(folder / "scores")
-    base, first = timed(lambda: measure(engine_over(loaded), task, items, store=store))
-    _, again = timed(lambda: measure(engine_over(loaded), task, items, store=store))
+    """For every noise: how far the score fell, and how many items of each plan were asked until the verdict stood."""
+    settings = ReadyTask(type="ready", set="in_context_learning", items=max(PLANNED))
+    task = build_task("in_context_learning", settings, folder=folder, seed=seed)
+    items, store = task.items("test", limit=max(PLANNED)), ScoreStore(folder / "scores")
+    measured = items[: PLANNED[0]]
+    base, first = timed(lambda: measure(engine_over(loaded), task, measured, store=store))
+    _, again = timed(lambda: measure(engine_over(loaded), task, measured, store=store))
     figures: dict[str, Any] = {
+        "task": task.name,
         "margin_points": margin_points,
-        "planned": len(items),
         "base": {"score": base.mean, "seconds": first.wall, "seconds_from_the_cache": again.wall},
         "worse": [],
     }
-    before = {result.item_id: result for result in base.results}
     for noise in noises:
         with noisy(loaded.model, noise, seed):
-            engine = engine_over(loaded, hash=f"{loaded.hash} with noise {noise}, seed {seed}")
-            judge = SequentialJudge("commonsense_qa", margin=margin_points / 100, planned_n=len(items),
-                                    chance=task.chance, binary=True)  # fmt: skip
-            for start in range(0, len(items), block_items(len(items))):
-                block = items[start : start + block_items(len(items))]
-                judge.update([before[i.id] for i in block], measure(engine, task, block, store=store).results)
+            hash = f"{loaded.hash} with noise {noise}, seed {seed}"
+            worse = measure(engine_over(loaded, hash), task, measured, store=store)
+        found = {"noise": noise, "drop_points": 100 * ((base.mean or 0.0) - (worse.mean or 0.0))}
+
+        def asked_of(block: Sequence[Item], noise: float = noise, hash: str = hash) -> list[ItemResult]:
+            with noisy(loaded.model, noise, seed):
+                return list(measure(engine_over(loaded, hash), task, block, store=store).results)
+
+        found["plans"] = []
+        for planned in PLANNED:
+            judge = SequentialJudge(task.name, margin=margin_points / 100, planned_n=planned, chance=task.chance,
+                                    binary=True)  # fmt: skip
+            for start in range(0, planned, block_items(planned)):
+                block = items[start : min(start + block_items(planned), planned)]
+                before = measure(engine_over(loaded), task, block, store=store).results
+                judge.update(list(before), asked_of(block))
                 if judge.decided:
                     break
             asked_items = start + len(block)
-            verdict = judge.finish()
-            whole = measure(engine, task, items, store=store)
-        figures["worse"].append(
-            {
-                "noise": noise,
-                "drop_points": 100 * ((base.mean or 0.0) - (whole.mean or 0.0)),
-                "outcome": verdict.outcome,
-                "items_asked": asked_items,
-                "share_of_planned": asked_items / len(items),
-            }
-        )
+            outcome = judge.finish().outcome
+            found["plans"].append(
+                {"planned": planned, "outcome": outcome, "items": asked_items, "share": asked_items / planned}
+            )
+        figures["worse"].append(found)
     return figures
 
 

@@ -97,6 +97,10 @@ def write_tasks(folder: Path, choices: int, answers: int, seed: int) -> TaskMana
             "doc_to_text": "Question: {{question}}\nAnswer:",
             "doc_to_target": "{{answer}}",
             "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 24},
+            # The space that answers begin with is none of the answer.
+            "filter_list": [
+                {"name": "bare", "filter": [{"function": "remove_whitespace"}, {"function": "take_first"}]}
+            ],
             "metric_list": [{"metric": "exact_match", **MEANS}],
         },
     )
