@@ -78,11 +78,13 @@ def build_world(folder: Path, *, method: str, prompts: int = 80) -> Path:
     return path
 
 
-def build_pressed_world(folder: Path, *, method: str, items: int = 60) -> Path:
+def build_pressed_world(folder: Path, *, method: str, items: int = 60, top_k: int | None = None) -> Path:
     """A world whose looks move weights and shares: abilities fall at once, and margins are so small that it shows."""
     path = build_world(folder, method=method, prompts=160)
     settings = yaml.safe_load(path.read_text("utf-8")) | {"constraints": True}
     settings["training"] |= {"learning_rate": 5e-3 if method == "full" else 3e-2, "kl_weight": 0.5}
+    if top_k is not None:
+        settings["training"] |= {"kl_reference": "cached", "kl_top_k": top_k}
     settings["replay"]["rows"] = 160
     settings["evaluation"] |= {"dev_items": items, "check_items": 2}
     settings["keep"] = {

@@ -13,10 +13,16 @@ from forgetless.rundir import read_events
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", params=[None, 16], ids=["live", "cached"])
+def top_k(request: pytest.FixtureRequest) -> int | None:
+    """What the KL is measured against: the base as it is, or its likeliest tokens as they were written down."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
+def whole(top_k: int | None, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("whole")
-    build_pressed_world(folder, method="full")
+    build_pressed_world(folder, method="full", top_k=top_k)
     return World(folder, run_world(folder))
 
 
@@ -41,9 +47,9 @@ def test_checks_between_the_looks_put_a_brake_on_what_slips(whole: World) -> Non
     assert all(1.0 <= event["weight"] / event["weight_before"] <= 2.0 for event in brakes if event["drop"] > 0.2)
 
 
-def test_a_kill_among_the_moves_changes_nothing(whole: World, tmp_path: Path) -> None:
+def test_a_kill_among_the_moves_changes_nothing(whole: World, top_k: int | None, tmp_path: Path) -> None:
     moves = sum(event["event"] == "adjustment" for event in whole.story)
-    build_pressed_world(tmp_path, method="full")
+    build_pressed_world(tmp_path, method="full", top_k=top_k)
     with pytest.raises(KilledError):
         run_world(tmp_path, on_event=at_event("adjustment", moves, fall))
     assert [e["step"] for e in read_events(tmp_path / "runs" / "small") if e["event"] == "adjustment"][-1] == 8

@@ -21,6 +21,7 @@ from forgetless.rundir import file_hash, read_events
 
 pytestmark = pytest.mark.slow
 
+KEPT = ("scores", "replay", "reference", "speed")
 AXES = {"training.learning_rate": [1e-3, 3e-4, 1e30]}
 
 
@@ -48,6 +49,7 @@ def write_sweep(folder: Path, **sweep: Any) -> Path:
     path = build_world(folder, method="full")
     data = yaml.safe_load(path.read_text("utf-8"))
     del data["evaluation"]["every_steps"]
+    data["training"] |= {"kl_reference": "cached", "kl_top_k": 8}
     data["sweep"] = {"axes": AXES, "halving": 2, "rungs": 2, **sweep}
     path.write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
     return path
@@ -55,7 +57,7 @@ def write_sweep(folder: Path, **sweep: Any) -> Path:
 
 def cached(folder: Path) -> dict[str, int]:
     """Everything that is kept of the base, with the time at which it was written."""
-    kept = (path for name in ("scores", "replay", "speed") for path in (folder / "cache" / name).rglob("*"))
+    kept = (path for name in KEPT for path in (folder / "cache" / name).rglob("*"))
     return {str(path): path.stat().st_mtime_ns for path in kept if path.is_file()}
 
 
@@ -104,8 +106,9 @@ def test_a_resumed_sweep_repeats_no_trial(swept: Swept) -> None:
 
 
 def test_a_later_trial_generates_no_replay_and_measures_nothing_of_the_base(swept: Swept) -> None:
-    assert swept.cache_at["before"]
-    assert swept.cache_at["before"] == swept.cache_at["after"]
+    before = swept.cache_at["before"]
+    assert {Path(path).relative_to(swept.folder / "cache").parts[0] for path in before} == set(KEPT)
+    assert before == swept.cache_at["after"]
     (replay,) = swept.told("trial-02", "replay")
     assert replay["from_cache"] == replay["rows"] > 0
 
