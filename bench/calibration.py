@@ -39,6 +39,7 @@ from forgetless.verdicts import (
     certified_position,
     detectable_drop,
     floor_items,
+    holm,
     judge,
     walk_outward,
 )
@@ -53,6 +54,8 @@ ALPHA = 0.05
 MARGIN = 0.02
 GROUP_SIZES = (1, 2, 4, 8)
 CAPABILITIES, CHECKPOINTS = 5, 20
+FALLEN = {"nothing dropped": 0, "two dropped": 2}
+"""How many of the capabilities that are judged together have lost twice the margin."""
 POSITIONS = (0.5, 0.7, 0.9, 1.0)
 BOUNDARY = 0.7
 """Where on the path the drop reaches the margin."""
@@ -77,8 +80,8 @@ class Cell:
 
     `kind` is what is counted: `gate` (verdicts on one capability), `coverage` (bounds that hold at all times), `power`
     (drops found at the printed detectable drop), `judged` (verdicts under the circumstances that `judge` names, item
-    by item), `run` (alarms in whole runs), `path` (false certificates), `practice` (what other rules of decision say of
-    the same gates).
+    by item), `together` (several capabilities at once), `run` (alarms in whole runs), `path` (false certificates),
+    `practice` (what other rules of decision say of the same gates).
     `scores` says how answers are scored: `binary`, `graded` (a rare total failure among small gains, the case in which
     normal theory fails) or `grouped` (right or wrong, in groups that share their fate).
     """
@@ -235,6 +238,9 @@ def cells(gates: int, *, quick: bool) -> Iterator[Cell]:
         for drop in (0.0, MARGIN):
             for n in sizes:
                 yield Cell("judged", circumstance, "binary", n, 0.05, drop, gates)
+    for fallen in FALLEN:
+        for n in sizes:
+            yield Cell("together", fallen, "binary", n, 0.05, 0.0, gates)
     for judged_by in ("fixed list", "fresh items"):
         yield Cell("run", judged_by, "binary", 200, 0.05, 0.0, gates)
     for discordance in (0.05,) if quick else (0.02, 0.05):
@@ -334,6 +340,20 @@ def judged(cell: Cell, rng: np.random.Generator) -> Rates:
     return rates(cell, found, found["dropped"], "dropped although nothing dropped: at most α", ALPHA)
 
 
+def together(cell: Cell, rng: np.random.Generator) -> Rates:
+    """Five capabilities judged at once, of which some have lost twice the margin: is any other called dropped?"""
+    called = Counter[str]()
+    fallen = FALLEN[cell.judge]
+    cells = [replace(cell, drop=2 * MARGIN)] * fallen + [cell] * (CAPABILITIES - fallen)
+    for drawn in zip(*(chunks(each, rng) for each in cells), strict=True):
+        p = np.column_stack([by_counts(one.d, drop_p) for one in drawn])
+        said = np.array([holm(row, ALPHA) for row in p])
+        wrong = said[:, fallen:].any(axis=1)
+        called.update({"any false": int(wrong.sum()), "none false": int((~wrong).sum())})
+    claim = "any of several capabilities called dropped although it lost nothing: at most α"
+    return rates(cell, called, called["any false"], claim, ALPHA)
+
+
 def run(cell: Cell, rng: np.random.Generator) -> Rates:
     """Whole runs of 5 capabilities and 20 checkpoints in which nothing drops: any alarm is a false one."""
     names = [f"c{i}" for i in range(CAPABILITIES)]
@@ -398,6 +418,7 @@ KINDS: dict[str, Callable[[Cell, np.random.Generator], Rates]] = {
     "coverage": coverage,
     "power": power,
     "judged": judged,
+    "together": together,
     "run": run,
     "path": path,
     "practice": practice,
@@ -669,6 +690,7 @@ def summarise(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "worst_false_kept": worst("gate", dropped=False),
         "worst_false_dropped": worst("gate", dropped=True),
         "worst_coverage": held(worst("coverage")),
+        "worst_false_dropped_together": worst("together"),
         "worst_run_alarm": worst("run"),
         "worst_path": worst("path"),
         "worst_power": held(worst("power")),
@@ -694,6 +716,7 @@ def tables(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             "near chance, with noise or with answers missing: kept, though the true drop is the margin",
         ),
         ("judged", True, "the same: dropped, though nothing dropped"),
+        ("together", None, "any of 5 abilities called dropped that lost nothing, whether 2 others dropped or not"),
         ("path", None, "certified at or beyond the margin"),
         ("power", None, "the printed detectable drop is not shown"),
     ):
