@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from evaluation import mmlu
+from evaluation import write_tasks as write_public_tasks
 from results import write_result
 
 ROOT = Path(__file__).parents[1]
@@ -100,8 +100,6 @@ def messages(asked: argparse.Namespace, part: str, count: int) -> list[dict[str,
 
 def write_tasks(asked: argparse.Namespace, folder: Path) -> None:
     """Task files of the harness; that of the domain asks as the model's chat template does."""
-    from evaluation import commonsense_qa
-
     write_lines(folder / "asked.jsonl", messages(asked, "test", asked.messages))
     domain = {
         "task": "intents",
@@ -115,12 +113,9 @@ def write_tasks(asked: argparse.Namespace, folder: Path) -> None:
         "generation_kwargs": {"until": ["<|im_end|>"], "do_sample": False, "max_gen_toks": NEW_TOKENS},
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
     }
-    for task in (
-        *mmlu("mmlu_5_shot", asked.data, asked.questions, 0),
-        *commonsense_qa(folder, asked.data, asked.questions, 0),
-        domain,
-    ):
-        (folder / f"{task.get('task') if 'group' not in task else task['group']}.yaml").write_text(yaml.safe_dump(task))
+    (folder / "intents.yaml").write_text(yaml.safe_dump(domain), "utf-8")
+    for name in TASKS[:2]:
+        write_public_tasks(folder, name, asked.data, asked.questions, 0)
 
 
 def write_lines(path: Path, rows: list[dict[str, str]]) -> None:
