@@ -291,7 +291,7 @@ class Adjustment:
         step: Optimiser steps done; the move holds from the next one.
         drop: Mean score of the base less that of the model on the dev part; `error` is its standard error.
         budget: The drop to aim at (rule 15).
-        pressure: g, in [−1, 1]: how far the drop lies beyond the budget, noise taken off.
+        pressure: g, in [−1, 1]: how far the drop lies beyond the budget, noise taken off, as far as it counts by then.
         weight_before: λ of the KL that it asked until now of the replay rows that hold it; `weight` is what it asks
             from now on. Where the same rows hold several capabilities, the largest λ counts.
         share_before: Their share of all training tokens until now; `share` is the share from now on.

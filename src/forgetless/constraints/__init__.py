@@ -5,7 +5,7 @@ functions on numbers, for the whole of a run's state is one multiplier for each 
 `docs/concepts/budget.md`.
 """
 
-from forgetless.constraints.ascent import LEAST, MOST, MOST_BRAKE, Slack, braked, moved
+from forgetless.constraints.ascent import LEAST, MOST, MOST_BRAKE, Slack, braked, due, moved
 from forgetless.constraints.shares import SHARE_FLOOR, shares_of, token_weights
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "SHARE_FLOOR",
     "Slack",
     "braked",
+    "due",
     "moved",
     "shares_of",
     "token_weights",

@@ -55,6 +55,22 @@ class Slack:
         return math.copysign(min(1.0, beyond), excess)
 
 
+def due(pressure: float, done: float) -> float:
+    """What of a pressure counts so far: where something fell, the part of the run that is done.
+
+    The constraint is on the model at the end. At the learning rates of the beginning abilities fall that come back by
+    themselves as the rate goes down, and to press against all of such a fall costs the domain what nothing needed.
+
+    Args:
+        pressure: g, in [−1, 1].
+        done: Steps done by steps of the whole run, in [0, 1].
+
+    Returns:
+        A pressure of the same sign, no larger.
+    """
+    return pressure * done if pressure > 0.0 else pressure
+
+
 def moved(multiplier: float, pressure: float) -> float:
     """The multiplier after a look: λ ← clip(λ · exp(η · g)), with a way back to 1.
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forgetless.constraints import LEAST, MOST, Slack, braked, moved, shares_of, token_weights
+from forgetless.constraints import LEAST, MOST, Slack, braked, due, moved, shares_of, token_weights
 from forgetless.engines import Engine
 from forgetless.guard.capability import Capability
 from forgetless.guard.ledger import level_of_look
@@ -82,8 +82,10 @@ class Multipliers:
         slacks = {name: slack for name, slack in found if slack is not None}
         self._learn(slacks)
         before, shares_before = dict(self._multipliers), self._stream.shares()
+        done = evaluation.step / self._plan.steps
+        pressures = {name: due(slack.pressure, done) for name, slack in slacks.items()}
         self._multipliers |= {
-            name: max(self._least(name), moved(before[name], slack.pressure)) for name, slack in slacks.items()
+            name: max(self._least(name), moved(before[name], pressure)) for name, pressure in pressures.items()
         }
         if self._multipliers == before:
             return
@@ -98,7 +100,7 @@ class Multipliers:
                     drop=slack.drop,
                     error=slack.error,
                     budget=slack.budget,
-                    pressure=slack.pressure,
+                    pressure=pressures[name],
                     weight_before=self._weight * before[name],
                     weight=self._weight * self._multipliers[name],
                     share_before=math.fsum(shares_before[stream] for stream in held_by),
@@ -119,7 +121,7 @@ class Multipliers:
         self._signals = {name: (signal.drop, signal.kl) for name, signal in signals.items()}
         before = dict(self._brakes)
         for name, signal in signals.items():
-            self._brakes[name] = braked(before[name], self._pressure(name, signal))
+            self._brakes[name] = braked(before[name], due(self._pressure(name, signal), step / self._plan.steps))
         if self._brakes == before:
             return
         self._hold()

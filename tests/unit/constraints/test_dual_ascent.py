@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from forgetless.constraints import LEAST, MOST, Slack, moved, shares_of
+from forgetless.constraints import LEAST, MOST, Slack, due, moved, shares_of
 
 
 def test_a_drop_counts_in_margins_once_noise_is_taken_off() -> None:
@@ -27,6 +27,12 @@ def test_pressure_multiplies_and_ends_at_the_bound() -> None:
     assert moved(moved(1.0, 1.0), 1.0) == pytest.approx(math.exp(2.0))
     assert moved(MOST, 1.0) == MOST
     assert moved(LEAST, -1.0) == LEAST
+
+
+def test_a_fall_counts_as_far_as_the_run_is_done_and_room_counts_whole() -> None:
+    assert due(0.8, 0.25) == pytest.approx(0.2)
+    assert due(0.8, 1.0) == 0.8
+    assert due(-0.8, 0.25) == -0.8
 
 
 def test_within_the_budget_a_multiplier_goes_below_the_recipes() -> None:

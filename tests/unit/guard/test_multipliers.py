@@ -53,7 +53,7 @@ def make_multipliers(run: RunFolder) -> MakeMultipliers:
     return make
 
 
-def look(step: int = 5, n: int = N, absent: str = "", **drops: float) -> tuple[Evaluation, dict[str, float]]:
+def look(step: int = 90, n: int = N, absent: str = "", **drops: float) -> tuple[Evaluation, dict[str, float]]:
     """Drops of items that were right before; nothing was gained."""
     scores = tuple(
         CapabilityScore(name, 1.0 - drop, 1.0, n, -drop, None, None, 0.02, "absent" if name == absent else "undecided")
@@ -89,7 +89,7 @@ def test_a_drop_beyond_the_budget_is_held_harder_by_rows_of_its_own_kind(
     assert math.fsum(shares.values()) == pytest.approx(1.0)
     (event,) = told(run)
     move = from_json(Adjustment, event)
-    assert (move.capability, move.step, move.own) == ("maths", 5, True)
+    assert (move.capability, move.step, move.own) == ("maths", 90, True)
     assert (move.weight_before, move.share_before) == (8.0, pytest.approx(0.1))
     assert move.weight == pytest.approx(8.0 * pressed["replay/maths"])
     assert move.share == pytest.approx(shares["replay/maths"])
@@ -113,6 +113,15 @@ def test_where_every_row_is_of_a_kind_all_of_them_hold_the_others(make_multiplie
     make_multipliers(stream).adjust(*look(maths=0.02, sorting=0.05))
     assert stream.multipliers()["replay/maths"] > 1.5
     assert stream.shares() == pytest.approx({"bank": 0.6, "replay/maths": 0.4})
+
+
+def test_early_falls_press_less_than_late_ones(make_multipliers: MakeMultipliers, run: RunFolder) -> None:
+    early, late = mixture(), mixture()
+    make_multipliers(early).adjust(*look(step=20, maths=0.5, sorting=0.02))
+    make_multipliers(late).adjust(*look(step=80, maths=0.5, sorting=0.02))
+    assert strengths(early)["replay/maths"] == pytest.approx(math.exp(0.2))
+    assert strengths(late)["replay/maths"] == pytest.approx(math.exp(0.8))
+    assert [event["pressure"] for event in told(run)] == pytest.approx([0.2, 0.8])
 
 
 def test_after_the_last_step_there_is_nothing_to_hold(make_multipliers: MakeMultipliers, run: RunFolder) -> None:
@@ -141,7 +150,7 @@ def test_rows_of_no_kind_are_never_held_less_than_the_recipe_says(make_multiplie
 def test_a_share_stays_within_the_repetition_cap(make_multipliers: MakeMultipliers) -> None:
     stream = mixture()
     multipliers = make_multipliers(stream, tokens=80_000)  # at the recipe's shares each replay row comes eight times
-    for step in range(6):
+    for step in range(90, 96):
         for _ in range(20):
             stream.next_batch()
         multipliers.adjust(*look(step, maths=0.5, sorting=0.02))
@@ -179,7 +188,7 @@ def test_an_alarm_ends_a_run_only_where_no_move_is_left(
     guard = make_guard(stop_on_alarm=stop_on_alarm)
     guard.multipliers = make_multipliers(stream)
     tuned = ScriptedModel("tuned", {"maths": 0.5})
-    reasons = [guard.look(tuned, step=step, tokens=500) for step in range(5, 9)]  # type: ignore[arg-type]
+    reasons = [guard.look(tuned, step=step, tokens=500) for step in range(95, 99)]  # type: ignore[arg-type]
     assert any(event["event"] == "alarm" for event in run.events())
     assert reasons[:2] == [None, None]
     assert strengths(stream)["replay/maths"] == pytest.approx(16.0)
@@ -218,17 +227,17 @@ def test_what_slips_between_looks_is_braked_and_let_go(make_multipliers: MakeMul
     assert multipliers.check_steps == 3
     shares = stream.shares()
     probe.says = {"maths": signal(0.3), "sorting": signal(0.0)}
-    for step, expected in ((3, 2.0), (6, MOST_BRAKE)):
+    for step, expected in ((93, 2.0**0.93), (96, MOST_BRAKE)):
         multipliers.check(ScriptedModel("now"), step)  # type: ignore[arg-type]
         assert stream.multipliers()["replay/maths"] == pytest.approx(expected)
     assert stream.multipliers()["replay"] == 1.0
     assert stream.shares() == pytest.approx(shares)  # a brake moves no rows
     probe.says = {"maths": signal(0.0)}
-    multipliers.check(ScriptedModel("now"), 12)  # type: ignore[arg-type]
+    multipliers.check(ScriptedModel("now"), 99)  # type: ignore[arg-type]
     assert stream.multipliers()["replay/maths"] == pytest.approx(math.sqrt(2.0))
     brakes = [event for event in run.events() if event["event"] == "brake"]
-    assert [event["step"] for event in brakes] == [3, 12]
-    assert "λ 8 → 16" in brakes[0]["reason"]
+    assert [event["step"] for event in brakes] == [93, 96, 99]
+    assert "λ 8 → 15.2" in brakes[0]["reason"]
     assert brakes[0]["capability"] == "maths"
 
 
@@ -236,13 +245,13 @@ def test_kl_presses_only_beyond_twice_what_was_well(make_multipliers: MakeMultip
     stream, probe = mixture(), Told()
     multipliers = make_multipliers(stream, probe=probe)
     probe.says = {"maths": signal(0.0, kl=0.1)}
-    multipliers.check(ScriptedModel("now"), 3)  # type: ignore[arg-type]
+    multipliers.check(ScriptedModel("now"), 93)  # type: ignore[arg-type]
     assert stream.multipliers()["replay/maths"] == 1.0  # nothing is known of what KL costs here
-    multipliers.adjust(*look(step=5, maths=0.0))
+    multipliers.adjust(*look(step=95, maths=0.0))
     at_look = stream.multipliers()["replay/maths"]
-    for kl, times in ((0.19, 1.0), (0.4, 2.0)):
+    for kl, times in ((0.19, 1.0), (0.4, 2.0**0.96)):
         probe.says = {"maths": signal(0.0, kl=kl)}
-        multipliers.check(ScriptedModel("now"), 6)  # type: ignore[arg-type]
+        multipliers.check(ScriptedModel("now"), 96)  # type: ignore[arg-type]
         assert stream.multipliers()["replay/maths"] == pytest.approx(at_look * times)
 
 
@@ -250,14 +259,14 @@ def test_what_a_look_has_seen_to_do_no_harm_presses_no_more(make_multipliers: Ma
     stream, probe = mixture(), Told()
     multipliers = make_multipliers(stream, probe=probe)
     probe.says = {"maths": signal(0.2)}
-    multipliers.check(ScriptedModel("now"), 3)  # type: ignore[arg-type]
-    assert stream.multipliers()["replay/maths"] == pytest.approx(2.0)
-    multipliers.adjust(*look(step=5, maths=0.0))  # its answers are likely enough still
-    let_go = stream.multipliers()["replay/maths"] / 2.0
-    multipliers.check(ScriptedModel("now"), 6)  # type: ignore[arg-type]
-    assert stream.multipliers()["replay/maths"] == pytest.approx(let_go * math.sqrt(2.0))
+    multipliers.check(ScriptedModel("now"), 93)  # type: ignore[arg-type]
+    assert stream.multipliers()["replay/maths"] == pytest.approx(2.0**0.93)
+    multipliers.adjust(*look(step=95, maths=0.0))  # its answers are likely enough still
+    let_go = stream.multipliers()["replay/maths"] / 2.0**0.93
+    multipliers.check(ScriptedModel("now"), 96)  # type: ignore[arg-type]
+    assert stream.multipliers()["replay/maths"] == pytest.approx(let_go * math.sqrt(2.0**0.93))
     probe.says = {"maths": signal(0.5)}
-    multipliers.check(ScriptedModel("now"), 9)  # type: ignore[arg-type]
+    multipliers.check(ScriptedModel("now"), 99)  # type: ignore[arg-type]
     assert stream.multipliers()["replay/maths"] == pytest.approx(let_go * 2.0)
 
 
